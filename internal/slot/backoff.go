@@ -1,0 +1,69 @@
+package slot
+
+import (
+	"time"
+
+	"rolecall/internal/creds"
+)
+
+// failure is what the rule for the next attempt needs to know.
+type failure struct {
+	code       creds.Code
+	count      int           // failures in a row, this one included
+	left       time.Duration // life of what is held; zero or less: nothing
+	retryAfter time.Duration // the upstream's wish; zero: none
+}
+
+const (
+	backoffCap      = 60 * time.Second
+	backoffCapSoon  = 15 * time.Second // once less than soonLeft is left
+	soonLeft        = 5 * time.Minute
+	coldCap         = 2 * time.Second // with nothing to serve, for the first coldAttempts
+	coldAttempts    = 8
+	throttledStart  = 5 * time.Second
+	retryAfterCap   = 5 * time.Minute
+	personFirst     = time.Minute // nothing but a person helps: look again after a minute,
+	personLater     = 5 * time.Minute
+	loginRecheck    = time.Second // how often a local cause is looked at (a file's time stamp)
+	attemptSpacing  = time.Second // what a reader is told that gave up waiting
+	shortestRefresh = 10 * time.Second
+)
+
+// backoff is the time to the next attempt after a failure: exponential with
+// jitter (a uniform factor from one half to one; r is uniform in [0, 1)).
+func backoff(f failure, r float64) time.Duration {
+	if f.code.NeedsPerson() {
+		if f.count <= 1 {
+			return personFirst
+		}
+		return personLater
+	}
+	first, limit := time.Second, backoffCap
+	switch {
+	case f.code == creds.Throttled:
+		first = throttledStart
+	case f.left <= 0 && f.count <= coldAttempts:
+		limit = coldCap
+	case f.left > 0 && f.left < soonLeft:
+		limit = backoffCapSoon
+	}
+	wait := limit
+	if n := f.count - 1; n < 10 {
+		wait = min(limit, first<<n)
+	}
+	wait = time.Duration(float64(wait) * (0.5 + 0.5*r))
+	return max(wait, min(f.retryAfter, retryAfterCap))
+}
+
+// spacing is the least time between a success and the next attempt, so that an
+// upstream which hands out nearly ended credentials is not asked in a hot loop.
+func spacing(total time.Duration) time.Duration {
+	return min(max(total/3, time.Second), shortestRefresh)
+}
+
+// unchangedWait is the time to the next attempt when upstream answered with the
+// very set that is held: a part of what is left, since it will rotate some time
+// before the end.
+func unchangedWait(left time.Duration) time.Duration {
+	return min(max(left/4, shortestRefresh), 15*time.Minute)
+}

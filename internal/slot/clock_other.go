@@ -1,0 +1,7 @@
+//go:build !linux
+
+package slot
+
+// SystemClock is the machine's. The boot clock stands still while the machine
+// sleeps on some systems; the wall clock then tells that it slept.
+var SystemClock = ClockFunc(wallOnly)
