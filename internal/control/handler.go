@@ -1,0 +1,104 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"time"
+
+	"rolecall/internal/creds"
+	"rolecall/internal/peer"
+)
+
+const maxRequest = 64 << 10
+
+// HandlerConfig of the control socket.
+type HandlerConfig struct {
+	Daemon  Daemon
+	Allowed func(peer.Peer) bool // who may command the daemon: its own user, and root
+	Metrics http.Handler         // at /metrics; nil: 404
+	Denied  func(peer.Peer)      // told of callers that were refused; nil: nobody
+}
+
+type peerKey struct{}
+
+// NewServer returns the HTTP server of the control socket; its listener must be
+// of unix sockets. Every connection's user is asked of the kernel.
+func NewServer(c HandlerConfig) *http.Server {
+	mux := http.NewServeMux()
+	mux.Handle("GET /v1/status", call(func(ctx context.Context, _ struct{}) (Status, error) { return c.Daemon.Status(ctx) }))
+	mux.Handle("POST /v1/load", call(c.Daemon.Load))
+	mux.Handle("POST /v1/unload", call(func(ctx context.Context, r UnloadRequest) ([]string, error) { return c.Daemon.Unload(ctx, r) }))
+	mux.Handle("POST /v1/refresh", call(c.Daemon.Refresh))
+	mux.Handle("POST /v1/reload", call(func(ctx context.Context, _ struct{}) (ReloadResult, error) { return c.Daemon.Reload(ctx) }))
+	if c.Metrics != nil {
+		mux.Handle("GET /metrics", c.Metrics)
+	}
+	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, _ := r.Context().Value(peerKey{}).(peer.Peer)
+		if !c.Allowed(p) {
+			if c.Denied != nil {
+				c.Denied(p)
+			}
+			reply(w, http.StatusForbidden, &Error{Code: creds.AccessDenied, Message: "this daemon belongs to another user"})
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
+	return &http.Server{
+		Handler:           guarded,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+			var p peer.Peer
+			if u, ok := nc.(*net.UnixConn); ok {
+				p, _ = peer.Unix(u) // unknown on failure
+			}
+			return context.WithValue(ctx, peerKey{}, p)
+		},
+	}
+}
+
+// call is one operation over HTTP: decode, call, encode, errors mapped once.
+func call[Q, A any](f func(context.Context, Q) (A, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var q Q
+		if r.Method == http.MethodPost {
+			d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+			d.DisallowUnknownFields()
+			if err := d.Decode(&q); err != nil {
+				reply(w, http.StatusBadRequest, &Error{Code: creds.Internal, Message: "the daemon does not understand the request; is it of the same version?"})
+				return
+			}
+		}
+		a, err := f(r.Context(), q)
+		if err != nil {
+			reply(w, statusOf(creds.AsRetrieveError(err).Code), AsError(err))
+			return
+		}
+		reply(w, http.StatusOK, a)
+	})
+}
+
+func statusOf(c creds.Code) int {
+	switch c {
+	case creds.LoginRequired:
+		return http.StatusUnauthorized
+	case creds.AccessDenied:
+		return http.StatusForbidden
+	case creds.NotConfigured:
+		return http.StatusNotFound
+	case creds.Throttled, creds.Unavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // a client that went away is no fault of ours
+}

@@ -1,0 +1,79 @@
+package endpoint
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"rolecall/internal/peer"
+)
+
+// Conn is one client's connection and what is known of its other end. It is
+// looked up once, at the first request that needs it.
+type Conn struct {
+	net.Conn
+	server *Server
+	hosts  *hostNames
+	remote netip.AddrPort
+	local  netip.AddrPort
+
+	once  sync.Once
+	peer  atomic.Pointer[peer.Peer] // nil: not looked up
+	phase atomic.Uint64             // what it does, and since which tick; see sweep.go
+	gone  sync.Once
+}
+
+type connKey struct{}
+
+// connOf finds the connection of a request.
+func connOf(r *http.Request) *Conn {
+	c, _ := r.Context().Value(connKey{}).(*Conn)
+	return c
+}
+
+// unwrap finds the Conn below TLS.
+func unwrap(c net.Conn) *Conn {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	conn, _ := c.(*Conn)
+	return conn
+}
+
+// Peer is who is at the other end, asked of the kernel once.
+func (c *Conn) Peer() peer.Peer {
+	c.once.Do(func() {
+		p := peer.Peer{}
+		if c.server.c.Peers != nil && c.loopback() {
+			p = c.server.c.Peers.TCP(c.local, c.remote)
+		}
+		c.peer.Store(&p)
+	})
+	return *c.peer.Load()
+}
+
+func (c *Conn) loopback() bool {
+	return c.remote.Addr().IsLoopback() && c.local.Addr().IsLoopback()
+}
+
+// localHost is the connection's own address as a Host header has it.
+func (c *Conn) localHost() string {
+	return netip.AddrPortFrom(c.local.Addr(), c.local.Port()).String()
+}
+
+// Close closes the connection; the server forgets it the first time.
+func (c *Conn) Close() error {
+	c.gone.Do(func() { c.server.forget(c) })
+	return c.Conn.Close()
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
