@@ -43,6 +43,11 @@ type Record struct {
 	Agent    string // User-Agent as sent
 }
 
+// Denied says whether the guard turned the request away.
+func (r *Record) Denied() bool {
+	return r.Status == http.StatusUnauthorized || r.Status == http.StatusTooManyRequests || r.Outcome == "foreign_header" || r.Outcome == "foreign_host" || r.Outcome == "absolute_uri"
+}
+
 // ECSConfig of the container-credentials endpoint.
 type ECSConfig struct {
 	Guard   *Guard

@@ -58,7 +58,8 @@ func newWorld(t *testing.T, a endpoint.Access, change ...func(*endpoint.ServerCo
 	s := endpoint.NewServer(c)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx, time.Second, ln) }()
+	s.Add(ln)
+	go func() { done <- s.Run(ctx, time.Second) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

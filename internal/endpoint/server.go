@@ -43,6 +43,9 @@ type Server struct {
 	http *http.Server
 	tick atomic.Uint64 // of the sweep
 
+	serving sync.WaitGroup
+	failed  chan error // has room for one
+
 	mu    sync.Mutex // guards conns
 	conns map[*Conn]struct{}
 }
@@ -55,7 +58,7 @@ func NewServer(c ServerConfig) *Server {
 	if c.ErrorLog == nil {
 		c.ErrorLog = log.New(io.Discard, "", 0)
 	}
-	s := &Server{c: c, conns: map[*Conn]struct{}{}}
+	s := &Server{c: c, conns: map[*Conn]struct{}{}, failed: make(chan error, 1)}
 	s.http = &http.Server{
 		Handler:        c.Handler,
 		MaxHeaderBytes: maxHeader - 4096, // net/http adds 4 KiB of its own
@@ -72,38 +75,51 @@ func NewServer(c ServerConfig) *Server {
 	return s
 }
 
-// Serve answers on the listeners until ctx ends, then lets requests under way
-// finish for at most drain before it closes what is left. It closes the
-// listeners. A listener's failure ends all of them and is returned.
-func (s *Server) Serve(ctx context.Context, drain time.Duration, listeners ...net.Listener) error {
+// Add answers on one more listener, from now until Run ends or retire is called,
+// which closes the listener and lets its connections go on. A listener that
+// fails by itself ends Run.
+func (s *Server) Add(l net.Listener) (retire func()) {
+	names := namesOf(l.Addr())
+	own := &listener{Listener: l, server: s, hosts: &names}
+	var wrapped net.Listener = own
+	if s.c.TLS != nil {
+		wrapped = tls.NewListener(wrapped, s.c.TLS)
+	}
+	s.serving.Go(func() {
+		err := s.http.Serve(wrapped)
+		if errors.Is(err, http.ErrServerClosed) || own.retired.Load() {
+			return
+		}
+		select {
+		case s.failed <- err:
+		default: // one failure is enough to end Run
+		}
+	})
+	return func() {
+		own.retired.Store(true)
+		_ = l.Close()
+	}
+}
+
+// Run keeps the time of connections until ctx ends, then lets requests under
+// way finish for at most drain before it closes what is left, listeners
+// included. Its error is that of a listener that failed.
+func (s *Server) Run(ctx context.Context, drain time.Duration) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	var jobs sync.WaitGroup
-	jobs.Go(func() { s.sweep(work) })
-	failed := make(chan error, len(listeners))
-	for _, l := range listeners {
-		names := namesOf(l.Addr())
-		var wrapped net.Listener = &listener{Listener: l, server: s, hosts: &names}
-		if s.c.TLS != nil {
-			wrapped = tls.NewListener(wrapped, s.c.TLS)
-		}
-		jobs.Go(func() { failed <- s.http.Serve(wrapped) })
-	}
+	s.serving.Go(func() { s.sweep(work) })
 	var err error
 	select {
 	case <-ctx.Done():
-	case err = <-failed:
+	case err = <-s.failed:
 	}
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	end, cancel := context.WithTimeout(work, drain)
 	defer cancel()
 	if s.http.Shutdown(end) != nil {
 		_ = s.http.Close()
 	}
 	stop()
-	jobs.Wait()
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
-	}
+	s.serving.Wait()
 	return err
 }
 
@@ -146,8 +162,9 @@ func (s *Server) admit(c *Conn) bool {
 // listener hands net/http connections that know their server.
 type listener struct {
 	net.Listener
-	server *Server
-	hosts  *hostNames
+	server  *Server
+	hosts   *hostNames
+	retired atomic.Bool
 }
 
 // Accept waits for a connection there is room for. Running out of file

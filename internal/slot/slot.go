@@ -151,10 +151,10 @@ func (s *Slot) fly(f *flight) {
 	if err == nil {
 		h, err = s.table.accept(c, fetched, s.identity(), old, now)
 	}
-	e := s.land(f, h, err, now)
-	s.table.observe(Event{Slot: s.name, Spec: s.spec, Held: f.held, Err: e, Took: time.Since(began), Fetched: fetched && err == nil})
+	e, inARow := s.land(f, h, err, now)
 	close(f.done)
 	s.table.poke()
+	s.table.observe(Event{Slot: s.name, Spec: s.spec, Held: f.held, Err: e, InARow: inARow, Took: time.Since(began), Fetched: fetched || err != nil})
 }
 
 func (s *Slot) retrieve(old *Held) (c creds.Credentials, fetched bool, err error) {
@@ -209,7 +209,7 @@ func (s *Slot) fresh(old *Held) func(creds.Credentials) bool {
 }
 
 // land records how a retrieval ended and when the next may begin.
-func (s *Slot) land(f *flight, h *Held, err error, now Moment) *creds.RetrieveError {
+func (s *Slot) land(f *flight, h *Held, err error, now Moment) (failed *creds.RetrieveError, inARow int) {
 	random := s.table.random()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -219,19 +219,19 @@ func (s *Slot) land(f *flight, h *Held, err error, now Moment) *creds.RetrieveEr
 	switch {
 	case s.ctx.Err() != nil: // unloaded meanwhile: nothing may come back
 		f.err = &creds.RetrieveError{Code: creds.Unavailable, Msg: "the slot was unloaded"}
-		return f.err
+		return f.err, s.fails
 	case err == nil:
 		s.swapLocked(h)
 		s.count.Refreshes++
 		s.last, s.fails, s.denied = nil, 0, nil
 		s.next = later(now, spacing(h.life.total))
 		f.held = h
-		return nil
+		return nil, 0
 	case err == errUnchanged && old != nil:
 		s.last, s.fails, s.denied = nil, 0, nil
 		s.next = later(now, unchangedWait(old.life.remaining(now)))
 		f.held = old
-		return nil
+		return nil, 0
 	}
 	e := creds.AsRetrieveError(err)
 	s.last, f.err = e, e
@@ -248,7 +248,7 @@ func (s *Slot) land(f *flight, h *Held, err error, now Moment) *creds.RetrieveEr
 	}
 	s.next = later(now, backoff(failure{e.Code, s.fails, left, e.RetryAfter}, random))
 	s.looked = now
-	return e
+	return e, s.fails
 }
 
 // denyLocked drops what is held on the second denial in a row that comes a

@@ -8,6 +8,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rolecall/internal/creds"
@@ -40,6 +41,7 @@ type Event struct {
 	Spec    Spec
 	Held    *Held                // what the slot holds because of it; nil when it failed
 	Err     *creds.RetrieveError // nil when it succeeded
+	InARow  int                  // failures in a row, this one included
 	Took    time.Duration
 	Fetched bool // upstream was asked; false: the store knew
 }
@@ -57,9 +59,10 @@ type Table struct {
 	named   *index // loaded, configured and pushed slots
 	derived *index // made by URL; lapse when unused
 
-	ctx  context.Context // of all retrievals
-	stop context.CancelFunc
-	wake chan struct{} // has room for one
+	ctx    context.Context // of all retrievals
+	stop   context.CancelFunc
+	wake   chan struct{} // has room for one
+	looked atomic.Int64  // when Run last looked, Boot clock in ns
 
 	mu      sync.Mutex // guards closing and adding to flights
 	closing bool
@@ -111,6 +114,7 @@ func (t *Table) Run(ctx context.Context) error {
 			poked = false
 		}
 		now := t.clock.Now()
+		t.looked.Store(int64(now.Boot))
 		if sleptFor(before, now, time.Since(looked)) > sleptAtAll {
 			t.spread(now, spreadSleep)
 		}
@@ -128,6 +132,14 @@ func (t *Table) Run(ctx context.Context) error {
 		timer.Reset(max(next, time.Millisecond))
 	}
 }
+
+// Alive says whether Run has looked at the slots lately; for watchdogs.
+func (t *Table) Alive() bool {
+	return t.clock.Now().Boot-time.Duration(t.looked.Load()) < 3*longestTick
+}
+
+// Context ends with the table.
+func (t *Table) Context() context.Context { return t.ctx }
 
 func (t *Table) close() {
 	t.mu.Lock()

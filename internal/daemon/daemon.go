@@ -1,0 +1,216 @@
+// Package daemon puts the rooms together: configuration to sources, sources to
+// slots, slots to the endpoint and the control socket. It knows neither flags
+// nor the terminal.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rolecall/internal/config"
+	"rolecall/internal/creds"
+	"rolecall/internal/endpoint"
+	"rolecall/internal/peer"
+	"rolecall/internal/slot"
+	"rolecall/internal/source"
+)
+
+// Config of a daemon.
+type Config struct {
+	Settings   func() (config.Config, error) // validated; called at the start and at every reload
+	ConfigFile string                        // shown in status; "": none
+	Strict     []string                      // slots whose source must resolve at the start, e.g. given by a flag; "" is the default slot
+	Dirs       config.Dirs
+	Getenv     func(string) string // of the sources; nil: os.Getenv
+	Environ    func() []string     // of credential_process children; nil: os.Environ
+	Home       string              // "": the user's
+	Stderr     io.Writer           // gets the log; nil: os.Stderr
+	Terminal   bool                // Stderr is a terminal
+	Ready      func(Ready)         // called once when all listeners answer; nil: nobody
+	Reload     <-chan struct{}     // wishes to read the configuration anew, e.g. from SIGHUP; nil: none
+	Version    string
+	Private    bool // for one program: no control socket, no files, an authorization token of its own
+	Store      slot.Store
+}
+
+// Ready is what is known once the daemon answers.
+type Ready struct {
+	URLs               []string     // of the ECS endpoint, each ending in a slash
+	TokenFile          string       // holds the authorization token; "" when Private
+	AuthorizationToken creds.Secret // when Private
+}
+
+// drainTime is what requests under way get at the end.
+const drainTime = 4 * time.Second
+
+// daemon is one running daemon.
+type daemon struct {
+	c         Config
+	log       *slog.Logger
+	level     slog.LevelVar
+	started   time.Time
+	tokenFile string
+	token     creds.Secret
+
+	table    *slot.Table
+	resolver *source.Resolver
+	guard    *endpoint.Guard
+	server   *endpoint.Server
+	metrics  *metrics
+	audit    *auditor
+	peers    *peer.Lookup // nil: the kernel cannot tell
+
+	reloading sync.Mutex // held by the one reload under way
+	settings  atomic.Pointer[config.Config]
+	reloadErr atomic.Pointer[string] // why the last reload failed; nil: it did not
+
+	boundMu sync.Mutex // guards bound
+	bound   []binding  // listeners in force
+}
+
+// Run is a daemon's life: it returns nil once ctx has ended and everything is
+// wound up, or the error that kept it from starting or running, a
+// *creds.RetrieveError with a hint where one helps.
+func Run(ctx context.Context, c Config) (err error) {
+	d, err := start(c)
+	if err != nil {
+		return err
+	}
+	defer d.closeAll()
+	front, stopFront := context.WithCancelCause(ctx) // what clients see; ends first
+	back, stopBack := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBack()
+	var jobs, behind sync.WaitGroup
+	job := func(g *sync.WaitGroup, ctx context.Context, f func(context.Context) error) {
+		g.Go(func() {
+			if e := f(ctx); e != nil && ctx.Err() == nil {
+				stopFront(e)
+			}
+		})
+	}
+	job(&behind, back, d.table.Run)
+	job(&behind, back, d.audit.run)
+	job(&jobs, front, func(ctx context.Context) error { return d.server.Run(ctx, drainTime) })
+	if !c.Private {
+		ln, err := d.listenControl()
+		if err != nil {
+			stopFront(err)
+		} else {
+			job(&jobs, front, func(ctx context.Context) error { return d.serveControl(ctx, ln) })
+		}
+		job(&jobs, front, d.watchdog)
+		job(&jobs, front, d.reloads)
+	}
+	if front.Err() == nil {
+		d.ready()
+	}
+	<-front.Done()
+	d.notify("STOPPING=1")
+	jobs.Wait()
+	stopBack()
+	behind.Wait()
+	if cause := context.Cause(front); ctx.Err() == nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// start makes everything that can fail before a client is answered.
+func start(c Config) (*daemon, error) {
+	if c.Stderr == nil {
+		c.Stderr = os.Stderr
+	}
+	settings, err := c.Settings()
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{c: c, started: time.Now()}
+	d.settings.Store(&settings)
+	d.log = newLogger(c, settings.Log, &d.level)
+	if err := d.loadToken(); err != nil {
+		return nil, err
+	}
+	d.metrics = newMetrics()
+	d.audit = newAuditor(c.Stderr, useJSON(c, settings.Log), &d.level, d.metrics)
+	d.table = slot.New(slot.Config{
+		Store:   c.Store,
+		Prepare: func(c creds.Credentials, expires time.Time) any { return endpoint.NewDocument(c, expires) },
+		Observe: d.observe,
+	})
+	d.metrics.watch(d.table)
+	d.resolver = source.New(source.Config{Getenv: c.Getenv, Environ: c.Environ, Home: c.Home, UserAgent: "rolecall/" + c.Version,
+		Self: d.isSelf, Warn: func(msg string) { d.log.Warn(msg) }})
+	if peer.Supported() {
+		d.peers, _ = peer.New() // without it everybody is unknown and needs the token
+	}
+	d.guard = endpoint.NewGuard(d.access(settings))
+	if err := d.listen(settings); err != nil {
+		return nil, err
+	}
+	if err := d.configure(settings, c.Strict); err != nil {
+		d.closeAll()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *daemon) ready() {
+	for _, w := range d.warnings() {
+		d.log.Warn(w)
+	}
+	d.notify("READY=1")
+	if d.c.Ready == nil {
+		return
+	}
+	r := Ready{TokenFile: d.tokenFile}
+	if d.c.Private {
+		r.AuthorizationToken = d.token
+	}
+	for _, b := range d.listeners() {
+		r.URLs = append(r.URLs, b.url)
+	}
+	d.c.Ready(r)
+}
+
+// access is what the guard compares requests with.
+func (d *daemon) access(s config.Config) endpoint.Access {
+	a := endpoint.Access{Mode: endpoint.AuthMode(s.Auth.Mode), Tokens: []string{d.token.Reveal()}, UIDs: s.Auth.AllowUIDs, Hosts: s.Hosts}
+	if uid, ok := peer.OwnUID(); ok {
+		a.UIDs = append([]uint32{uid}, a.UIDs...)
+	}
+	return a
+}
+
+// warnings are things a person should know while they are so.
+func (d *daemon) warnings() []string {
+	var w []string
+	s := *d.settings.Load()
+	if s.Auth.Mode == config.AuthNone {
+		w = append(w, "authorization is off: every user and program on this machine can have the credentials (auth mode none)")
+	}
+	for _, b := range d.listeners() {
+		if tcp, ok := b.ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && s.TLS.Cert == "" {
+			w = append(w, "credentials leave this machine unencrypted at "+b.url+"; set --tls-cert and --tls-key")
+		}
+	}
+	if s.Auth.Mode == config.AuthAuto && d.peers == nil {
+		w = append(w, "this system does not tell who is at the other end of a connection, so every client needs the authorization token")
+	}
+	return w
+}
+
+func (d *daemon) closeAll() {
+	for _, b := range d.listeners() {
+		b.retire()
+	}
+	if d.peers != nil {
+		d.peers.Close()
+	}
+}

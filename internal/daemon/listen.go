@@ -1,0 +1,195 @@
+package daemon
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/activation"
+
+	"rolecall/internal/config"
+	"rolecall/internal/creds"
+	"rolecall/internal/endpoint"
+)
+
+// binding is one listener of the endpoint that is in force.
+type binding struct {
+	wanted config.ListenAddr // zero: taken over from systemd
+	ln     net.Listener
+	url    string
+	retire func()
+}
+
+// listen makes the endpoint's server and binds its listeners: those that
+// systemd hands over, else those of the configuration.
+func (d *daemon) listen(s config.Config) error {
+	sc := endpoint.ServerConfig{
+		Handler: endpoint.NewECS(endpoint.ECSConfig{Guard: d.guard, Slots: d.shelf(), Shelf: d.shelf(), Auditor: d.audit,
+			Metrics: d.metricsOnTCP()}),
+		MaxConnections: s.MaxConnections,
+		ErrorLog:       httpLog(d.log),
+	}
+	if d.peers != nil {
+		sc.Peers = d.peers
+	}
+	if s.TLS.Cert != "" {
+		pair, err := loadPair(s.TLS, d.log)
+		if err != nil {
+			return err
+		}
+		sc.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get, NextProtos: []string{"http/1.1"}}
+	}
+	d.server = endpoint.NewServer(sc)
+	handed, err := handedOver()
+	if err != nil {
+		return err
+	}
+	if len(handed) > 0 {
+		for _, ln := range handed {
+			d.bind(config.ListenAddr{}, ln)
+		}
+		return nil
+	}
+	bound, err := open(s.Listen)
+	if err != nil {
+		return err
+	}
+	for i, ln := range bound {
+		d.bind(s.Listen[i], ln)
+	}
+	return nil
+}
+
+func (d *daemon) bind(wanted config.ListenAddr, ln net.Listener) {
+	scheme := "http"
+	if d.settings.Load().TLS.Cert != "" {
+		scheme = "https"
+	}
+	d.boundMu.Lock()
+	defer d.boundMu.Unlock()
+	d.bound = append(d.bound, binding{wanted, ln, scheme + "://" + ln.Addr().String() + "/", d.server.Add(ln)})
+}
+
+func (d *daemon) listeners() []binding {
+	d.boundMu.Lock()
+	defer d.boundMu.Unlock()
+	return slices.Clone(d.bound)
+}
+
+// open binds all addresses or none.
+func open(addrs []config.ListenAddr) (bound []net.Listener, err error) {
+	for _, a := range addrs {
+		network := "tcp4"
+		if a.Addr().Is6() {
+			network = "tcp6"
+		}
+		ln, err := net.Listen(network, a.String())
+		if err != nil {
+			for _, b := range bound {
+				_ = b.Close()
+			}
+			return nil, listenError(a, err)
+		}
+		bound = append(bound, ln)
+	}
+	return bound, nil
+}
+
+func listenError(a config.ListenAddr, err error) error {
+	e := &creds.RetrieveError{Code: creds.NotConfigured, Err: err}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		e.Msg = fmt.Sprintf("%s is in use already, by another rolecall or another program", a)
+		e.Hint = fmt.Sprintf("look with: rolecall status; or choose another port: rolecall serve --listen %s:%d", a.Addr(), a.Port()+1)
+	case errors.Is(err, syscall.EACCES):
+		e.Msg = fmt.Sprintf("no permission to listen on %s", a)
+		e.Hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another port with --listen"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		e.Msg = fmt.Sprintf("this machine has no address %s", a.Addr())
+		e.Hint = "list its addresses with: ip addr"
+	default:
+		e.Msg = fmt.Sprintf("cannot listen on %s: %v", a, errors.Unwrap(err))
+	}
+	return e
+}
+
+// handedOver are the TCP listeners of systemd's socket activation.
+func handedOver() (tcp []net.Listener, err error) {
+	all, err := activation.Listeners()
+	if err != nil {
+		return nil, &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the sockets that systemd hands over cannot be used: " + err.Error()}
+	}
+	for _, ln := range all {
+		switch ln.(type) {
+		case *net.TCPListener:
+			tcp = append(tcp, ln)
+		case nil: // not a stream socket
+		default:
+			_ = ln.Close()
+			return nil, &creds.RetrieveError{Code: creds.NotConfigured, Msg: "systemd hands over a socket that is not TCP", Hint: "use ListenStream=127.0.0.1:4144 in the socket unit"}
+		}
+	}
+	return tcp, nil
+}
+
+// rebind brings the listeners in line with the configuration: new ones are
+// bound before anything changes, so that a failure leaves all as it was.
+func (d *daemon) rebind(s config.Config) (changes []string, err error) {
+	bound := d.listeners()
+	if len(bound) > 0 && bound[0].wanted == (config.ListenAddr{}) {
+		return nil, nil // systemd's, for the life of the process
+	}
+	var fresh []config.ListenAddr
+	for _, a := range s.Listen {
+		if !slices.ContainsFunc(bound, func(b binding) bool { return b.wanted == a }) {
+			fresh = append(fresh, a)
+		}
+	}
+	opened, err := open(fresh)
+	if err != nil {
+		return nil, err
+	}
+	var kept []binding
+	for _, b := range bound {
+		if slices.Contains(s.Listen, b.wanted) {
+			kept = append(kept, b)
+			continue
+		}
+		b.retire()
+		changes = append(changes, "no longer listening on "+b.url)
+	}
+	d.boundMu.Lock()
+	d.bound = kept
+	d.boundMu.Unlock()
+	for i, ln := range opened {
+		d.bind(fresh[i], ln)
+		changes = append(changes, "listening on "+ln.Addr().String())
+	}
+	return changes, nil
+}
+
+// isSelf says whether host (host:port) is one of our own listeners, from which
+// a source of ours would get its own answer.
+func (d *daemon) isSelf(host string) bool {
+	h, port, err := net.SplitHostPort(host)
+	if err != nil {
+		h, port = strings.Trim(host, "[]"), "80"
+	}
+	ip, err := netip.ParseAddr(h)
+	local := h == "localhost" || err == nil && ip.Unmap().IsLoopback()
+	for _, b := range d.listeners() {
+		own, ok := b.ln.Addr().(*net.TCPAddr)
+		if !ok || fmt.Sprint(own.Port) != port {
+			continue
+		}
+		if addr := own.AddrPort().Addr().Unmap(); addr == ip.Unmap() || local && (addr.IsLoopback() || addr.IsUnspecified()) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,184 @@
+package fakeaws
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+)
+
+const (
+	clientLifetime  = 90 * 24 * time.Hour
+	refreshLifetime = 90 * 24 * time.Hour
+	codeLifetime    = 10 * time.Minute
+	grantDevice     = "urn:ietf:params:oauth:grant-type:device_code"
+)
+
+type oidcClient struct {
+	secret       string
+	expires      time.Time
+	redirectURIs []string
+	grants       []string
+}
+
+type deviceState int
+
+const (
+	devicePending deviceState = iota
+	deviceApproved
+	deviceDenied
+)
+
+type device struct {
+	clientID string
+	userCode string
+	expires  time.Time
+	state    deviceState
+	interval time.Duration // grows by 5 s at each slow_down
+	polled   time.Time     // last poll; zero: none yet
+}
+
+type authCode struct {
+	clientID, redirectURI, challenge string
+	expires                          time.Time
+}
+
+type refreshGrant struct {
+	clientID string
+	expires  time.Time
+}
+
+// oidcState is SSO OIDC's memory.
+type oidcState struct {
+	clients kept[oidcClient]   // :: client id → client
+	devices kept[device]       // :: device code → sign-in
+	codes   kept[authCode]     // :: authorization code → sign-in
+	refresh kept[refreshGrant] // :: refresh token → grant
+}
+
+func newOIDCState() oidcState {
+	return oidcState{newKept[oidcClient](), newKept[device](), newKept[authCode](), newKept[refreshGrant]()}
+}
+
+// SSOLogin is what a finished sign-in leaves behind, as `aws sso login` caches it.
+type SSOLogin struct {
+	AccessToken   string
+	Expires       time.Time // of the access token
+	RefreshToken  string
+	ClientID      string
+	ClientSecret  string
+	ClientExpires time.Time
+}
+
+// NewSSOLogin makes a finished sign-in whose access token ends at expires, which may be in the past: the
+// refresh token is good all the same.
+func (s *Server) NewSSOLogin(expires time.Time) SSOLogin {
+	now := s.now()
+	l := SSOLogin{
+		AccessToken: s.newOpaque(), Expires: expires, RefreshToken: s.newOpaque(),
+		ClientID: s.newOpaque(), ClientSecret: s.newOpaque(), ClientExpires: now.Add(clientLifetime),
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.portal.tokens.put(l.AccessToken, expires)
+	s.oidc.clients.put(l.ClientID, oidcClient{secret: l.ClientSecret, expires: l.ClientExpires})
+	s.oidc.refresh.put(l.RefreshToken, refreshGrant{l.ClientID, now.Add(refreshLifetime)})
+	return l
+}
+
+// EndSSOSessions revokes every access and refresh token, as an administrator would.
+func (s *Server) EndSSOSessions() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.portal.tokens = newKept[time.Time]()
+	s.oidc.refresh = newKept[refreshGrant]()
+}
+
+func oidcDenial(code, message string) *denial {
+	status := http.StatusBadRequest
+	if code == "InvalidClientException" {
+		status = http.StatusUnauthorized
+	}
+	return &denial{status, code, message}
+}
+
+// decode reads a JSON body into v.
+func (c *call) decode(v any) *denial {
+	if err := json.Unmarshal(c.body, v); err != nil {
+		return oidcDenial("InvalidRequestException", "the body is not the JSON of this operation")
+	}
+	return nil
+}
+
+func (s *Server) registerClient(c *call) reply {
+	var in struct {
+		ClientName, ClientType   string
+		RedirectUris, GrantTypes []string
+	}
+	if refused := c.decode(&in); refused != nil {
+		return c.deny(refused)
+	}
+	if in.ClientName == "" || in.ClientType != "public" {
+		return c.deny(oidcDenial("InvalidRequestException", "clientName and clientType public are required"))
+	}
+	for _, uri := range in.RedirectUris {
+		if _, ok := loopbackRedirect(uri); !ok {
+			return c.deny(oidcDenial("InvalidRedirectUriException", "redirect URIs have to be http on loopback"))
+		}
+	}
+	id, now := s.newOpaque(), s.now()
+	client := oidcClient{
+		secret: s.newOpaque(), expires: now.Add(clientLifetime), redirectURIs: in.RedirectUris, grants: in.GrantTypes,
+	}
+	s.mu.Lock()
+	s.oidc.clients.put(id, client)
+	s.mu.Unlock()
+	return jsonReply(http.StatusOK, map[string]any{
+		"clientId": id, "clientSecret": client.secret,
+		"clientIdIssuedAt": now.Unix(), "clientSecretExpiresAt": client.expires.Unix(),
+	})
+}
+
+func (s *Server) startDeviceAuthorization(c *call) reply {
+	var in struct{ ClientID, ClientSecret, StartURL string }
+	if refused := c.decode(&in); refused != nil {
+		return c.deny(refused)
+	}
+	if in.StartURL == "" {
+		return c.deny(oidcDenial("InvalidRequestException", "startUrl is required"))
+	}
+	d := device{clientID: in.ClientID, expires: s.now().Add(codeLifetime), interval: s.cfg.DeviceInterval}
+	if !s.cfg.ManualApproval {
+		d.state = deviceApproved
+	}
+	code := s.newOpaque()
+	user := newKeyID("")
+	d.userCode = user[:4] + "-" + user[4:8]
+	s.mu.Lock()
+	refused := s.clientLocked(in.ClientID, in.ClientSecret, grantDevice)
+	if refused == nil {
+		s.oidc.devices.put(code, d)
+	}
+	s.mu.Unlock()
+	if refused != nil {
+		return c.deny(refused)
+	}
+	page := "http://" + c.r.Host + "/device"
+	return jsonReply(http.StatusOK, map[string]any{
+		"deviceCode": code, "userCode": d.userCode, "verificationUri": page,
+		"verificationUriComplete": page + "?user_code=" + d.userCode,
+		"expiresIn":               int(codeLifetime / time.Second), "interval": int(d.interval / time.Second),
+	})
+}
+
+// clientLocked checks a client's secret and that it registered for the grant.
+func (s *Server) clientLocked(id, secret, grant string) *denial {
+	client, ok := s.oidc.clients.m[id]
+	switch {
+	case !ok || client.secret != secret || !s.now().Before(client.expires):
+		return oidcDenial("InvalidClientException", "Client authentication failed")
+	case len(client.grants) > 0 && !slices.Contains(client.grants, grant):
+		return oidcDenial("UnauthorizedClientException", "the client is not registered for this grant")
+	}
+	return nil
+}

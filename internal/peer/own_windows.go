@@ -1,0 +1,5 @@
+package peer
+
+// OwnUID is the effective user of this process. False: this platform has no
+// such number.
+func OwnUID() (uint32, bool) { return 0, false }
