@@ -287,6 +287,19 @@ func TestForeignRequestsGetNothing(t *testing.T) {
 	}
 }
 
+func TestFurtherHosts(t *testing.T) {
+	a := open()
+	a.Hosts = []string{"rolecall.example", "other.example:99"}
+	w := newWorld(t, a)
+	_, port, _ := net.SplitHostPort(w.addr)
+	for host, want := range map[string]int{"rolecall.example": 200, "rolecall.example:" + port: 200, "other.example:99": 200,
+		"rolecall.example:1": 403, "other.example": 403, "other.example:" + port: 403, ":" + port: 403} {
+		if got := w.ask("GET", "/", "Host: "+host); got.StatusCode != want {
+			t.Errorf("Host %s: %d, want %d", host, got.StatusCode, want)
+		}
+	}
+}
+
 func TestAuthority(t *testing.T) {
 	me, other, nobody := uidPeers{1000, true}, uidPeers{33, true}, uidPeers{}
 	for _, c := range []struct {

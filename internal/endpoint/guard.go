@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 )
@@ -26,7 +27,7 @@ type Access struct {
 	Mode   AuthMode
 	Tokens []string // accepted authorization tokens, at least 16 bytes each
 	UIDs   []uint32 // users let in by AuthAuto
-	Hosts  []string // names allowed in Host beyond those of the listener, with or without its port
+	Hosts  []string // values allowed in Host beyond the listener's own; one without a port stands for the listener's too
 }
 
 // Guard decides whether a request may have an answer. It holds for every
@@ -87,7 +88,12 @@ func (g *Guard) foreign(r *http.Request, c *Conn) *Refusal {
 }
 
 func (g *Guard) hostAllowed(host string, c *Conn) bool {
-	return c.hosts.names[host] || g.access.Load().extra[host] || c.hosts.any && host == c.localHost()
+	if c.hosts.names[host] {
+		return true
+	}
+	extra := g.access.Load().extra
+	name, own := strings.CutSuffix(host, c.hosts.port)
+	return extra[host] || own && extra[name] || c.hosts.any && host == c.localHost()
 }
 
 // authority says why a request that is not foreign may have no credentials.
@@ -141,6 +147,7 @@ func (a *access) knows(given string) bool {
 // hostNames are the values of Host that name one listener.
 type hostNames struct {
 	first string // shown in errors
+	port  string // of the listener, with its colon
 	names map[string]bool
 	any   bool // bound to all addresses: the connection's own address counts too
 }
@@ -155,10 +162,10 @@ func namesOf(addr net.Addr) hostNames {
 		return n
 	}
 	ip := tcp.AddrPort().Addr().Unmap().WithZone("")
-	_, port, _ := net.SplitHostPort(addr.String())
+	n.port = ":" + strconv.Itoa(tcp.Port)
 	add := func(host string) {
 		n.names[host] = true
-		n.names[host+":"+port] = true
+		n.names[host+n.port] = true
 	}
 	if ip.IsUnspecified() {
 		n.any = true

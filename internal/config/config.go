@@ -1,0 +1,150 @@
+// Package config holds rolecall's own settings: what the configuration file may
+// say, what holds where it says nothing, every fault in it with its line, and
+// the places where rolecall keeps its files. It knows neither AWS nor the
+// daemon; a slot's source is mere text here.
+package config
+
+import "log/slog"
+
+// Config is the content of config.toml. Default gives the values of a file that
+// says nothing; the zero Config is not valid.
+type Config struct {
+	// Path is the file it was read from; "": none, these are the defaults.
+	Path string
+
+	// Listen is where the HTTP endpoint listens. Empty: nowhere.
+	Listen []ListenAddr
+
+	// Hosts are further values of a request's Host header to be let in, each
+	// "host" (with any listener's port) or "host:port", in lower case, beside
+	// those of the listeners.
+	Hosts []string
+
+	// Metrics serves /metrics on the TCP listeners too, not only on the
+	// control socket.
+	Metrics bool
+
+	// MaxConnections is how many connections may be open at once; beyond it,
+	// the one that has been idle longest makes room.
+	MaxConnections int
+
+	// Load is the source of the default slot, filled at start. "": none.
+	Load string
+
+	// Slots are the named slots, filled at start, in the order of the file.
+	Slots []Slot
+
+	Auth Auth
+	TLS  TLS
+	Log  Log
+}
+
+// Slot is a named slot and the text of its source.
+type Slot struct{ Name, Source string }
+
+// AuthMode says who needs the authorization token.
+type AuthMode string
+
+const (
+	AuthAuto  AuthMode = "auto"  // everybody but loopback clients of our own and the allowed users
+	AuthToken AuthMode = "token" // everybody
+	AuthNone  AuthMode = "none"  // nobody; on loopback only
+)
+
+// Auth is who is let in.
+type Auth struct {
+	Mode AuthMode
+
+	// AllowUIDs are the users beside our own whose loopback connections need
+	// no token in mode auto.
+	AllowUIDs []uint32
+}
+
+// TLS is the certificate to serve HTTPS with: two PEM files, absolute paths
+// once loaded. Both empty: plain HTTP.
+type TLS struct{ Cert, Key string }
+
+// LogFormat is how log records are written.
+type LogFormat string
+
+const (
+	LogAuto LogFormat = "auto" // text on a terminal, JSON elsewhere
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// Log is what is logged and how.
+type Log struct {
+	Level  slog.Level
+	Format LogFormat
+}
+
+// DefaultListen is the address of a daemon that nothing was said to.
+const DefaultListen = "127.0.0.1:4144"
+
+// DefaultMaxConnections is how many connections may be open at once where
+// nothing was said.
+const DefaultMaxConnections = 4096
+
+// Default is the configuration of a daemon that nothing was said to.
+func Default() Config {
+	addr, _ := ParseListen(DefaultListen)
+	return Config{
+		Listen:         []ListenAddr{addr},
+		MaxConnections: DefaultMaxConnections,
+		Auth:           Auth{Mode: AuthAuto},
+		Log:            Log{Level: slog.LevelInfo, Format: LogAuto},
+	}
+}
+
+// Sample is a configuration file that says everything, commented. Lines that
+// begin with "#" and a letter are settings to be made by taking the # away;
+// those of them that have a default show it.
+const Sample = `# rolecall's configuration. Every setting is optional; these are the defaults.
+# "rolecall config check" reads it, "rolecall reload" puts it into force.
+
+# Where the credentials endpoint listens. Beyond loopback, every client needs
+# the authorization token.
+#listen = ["127.0.0.1:4144"]
+
+# Further names that clients may call the endpoint by (the Host header), with or
+# without a port.
+#hosts = ["rolecall.example.internal", "host.docker.internal:4144"]
+
+# Serve /metrics on the listeners above too. They are always on the control socket.
+#metrics = false
+
+# How many connections may be open at once. The longest idle one makes room.
+#max_connections = 4096
+
+# The source of the default slot: a profile of ~/.aws/config, or
+# profile:NAME, imds, container, env, default, role:ARN, role:ARN@SOURCE.
+#load = "dev"
+
+# Named slots, served at /slot/NAME: NAME = "SOURCE".
+[slots]
+#prod = "profile:prod"
+#"team a/audit" = "role:arn:aws:iam::123456789012:role/audit@prod"
+
+[auth]
+# auto:  loopback clients of the daemon's own user are let in (where the kernel
+#        tells who they are); everybody else needs the authorization token
+# token: everybody needs it
+# none:  nobody does; refused beyond loopback
+#mode = "auto"
+
+# Other users whose loopback clients are let in as well: numbers or names.
+#allow_uids = [33]
+
+# Serve HTTPS. The files are read again when they change. Relative paths are
+# relative to this file.
+[tls]
+#cert = "tls/cert.pem"
+#key = "tls/key.pem"
+
+[log]
+# debug, info, warn or error
+#level = "info"
+# text, json, or auto: text on a terminal, JSON elsewhere
+#format = "auto"
+`
