@@ -27,7 +27,8 @@ type auditor struct {
 	filled []endpoint.Record
 	wake   chan struct{} // has room for one
 
-	spare    []endpoint.Record // of run: swapped with filled
+	spare    []endpoint.Record // swapped with filled by run, like buf its own
+	buf      []byte
 	programs programs
 }
 
@@ -103,14 +104,14 @@ func (a *auditor) run(ctx context.Context) error {
 func (a *auditor) flush() {
 	a.mu.Lock()
 	batch := a.filled
-	a.filled, a.spare = a.spare[:0], nil
+	a.filled = a.spare[:0]
 	a.mu.Unlock()
 	if len(batch) == 0 {
 		a.spare = batch
 		return
 	}
 	a.programs.learn(batch)
-	buf := make([]byte, 0, min(len(batch), 64)*320)
+	buf := a.buf[:0]
 	for i := range batch {
 		buf = a.append(buf, &batch[i])
 		if len(buf) > 32<<10 {
@@ -120,7 +121,7 @@ func (a *auditor) flush() {
 	}
 	_, _ = a.out.Write(buf)
 	clear(batch)
-	a.spare = batch
+	a.buf, a.spare = buf, batch
 }
 
 // programs finds the process behind a connection, for people to read. A walk

@@ -26,7 +26,7 @@ import (
 
 // rig is a daemon in this process with a home of its own and a fake AWS.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	aws    *fakeaws.Server
 	home   string
 	env    map[string]string
@@ -51,7 +51,7 @@ func (b *syncBuffer) Write(p []byte) (int, error) {
 }
 func (b *syncBuffer) String() string { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
 
-func newRig(t *testing.T, fc fakeaws.Config) *rig {
+func newRig(t testing.TB, fc fakeaws.Config) *rig {
 	t.Helper()
 	aws, err := fakeaws.Start(fc)
 	if err != nil {
@@ -78,7 +78,7 @@ func newRig(t *testing.T, fc fakeaws.Config) *rig {
 	return r
 }
 
-func loopback(t *testing.T) config.ListenAddr {
+func loopback(t testing.TB) config.ListenAddr {
 	a, err := config.ParseListen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -241,6 +241,7 @@ func TestRolesOfTheDefaultSlotEndWithIt(t *testing.T) {
 
 func TestControl(t *testing.T) {
 	r := newRig(t, fakeaws.Config{}).start()
+	r.role("/") // so that no fetch is under way
 	c := r.client()
 	ctx := t.Context()
 	got, err := c.Load(ctx, control.LoadRequest{Slot: "p", Source: "prod"})
@@ -329,7 +330,9 @@ func TestReload(t *testing.T) {
 	if _, err := c.Load(ctx, control.LoadRequest{Slot: "mine", Source: "chained"}); err != nil {
 		t.Fatal(err)
 	}
-	r.role("/slot/same")
+	for _, path := range []string{"/", "/slot/gone", "/slot/moved", "/slot/same", "/slot/mine"} {
+		r.role(path) // so that no slot is cold
+	}
 	calls := r.aws.Calls("sts:AssumeRole")
 	r.change(func(s *config.Config) {
 		r.setErr = &creds.RetrieveError{Code: creds.NotConfigured, Msg: "config.toml:3: unknown key"}

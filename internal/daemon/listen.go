@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -81,6 +82,10 @@ func (d *daemon) listeners() []binding {
 	return slices.Clone(d.bound)
 }
 
+// listening has no TCP keep-alive: setting it takes four system calls for each
+// connection, and the endpoint closes idle ones by itself.
+var listening = net.ListenConfig{KeepAlive: -1}
+
 // open binds all addresses or none.
 func open(addrs []config.ListenAddr) (bound []net.Listener, err error) {
 	for _, a := range addrs {
@@ -88,7 +93,7 @@ func open(addrs []config.ListenAddr) (bound []net.Listener, err error) {
 		if a.Addr().Is6() {
 			network = "tcp6"
 		}
-		ln, err := net.Listen(network, a.String())
+		ln, err := listening.Listen(context.Background(), network, a.String())
 		if err != nil {
 			for _, b := range bound {
 				_ = b.Close()

@@ -43,12 +43,19 @@ func (t *Table) accept(c creds.Credentials, fetched bool, was creds.Credentials,
 	if !c.SameIdentity(was) {
 		return nil, errIdentity
 	}
-	if old != nil && !h.static && !old.static && left <= old.life.remaining(now) {
-		return nil, errUnchanged
+	if old != nil && !h.static && !old.static {
+		gain := left - old.life.remaining(now)
+		if c.AccessKeyID == old.Credentials.AccessKeyID && gain <= 0 || gain < -wireSecond {
+			return nil, errUnchanged
+		}
 	}
 	h.Prepared = t.prepare(c, h.Expires)
 	return h, nil
 }
+
+// wireSecond is the grain of expiries on the wire: a new set of a moment later
+// may seem to end a little earlier.
+const wireSecond = time.Second
 
 // prolong is the same never-ending set with a new told expiry.
 func (t *Table) prolong(old *Held, now Moment) *Held {

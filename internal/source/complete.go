@@ -1,0 +1,55 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"rolecall/internal/creds"
+)
+
+// checked is p, refusing credentials that are incomplete or have ended, and
+// with the identity filled in from what is known. what names the source.
+func checked(p creds.Provider, what string) creds.Provider {
+	return creds.ProviderFunc(func(ctx context.Context) (creds.Credentials, error) {
+		c, err := p.Retrieve(ctx)
+		if err != nil {
+			return creds.Credentials{}, creds.AsRetrieveError(err)
+		}
+		return complete(c, what)
+	})
+}
+
+// complete refuses credentials that nobody could use, and fills in what the
+// role's ARN tells of the identity.
+func complete(c creds.Credentials, what string) (creds.Credentials, error) {
+	if c.AccessKeyID == "" || c.SecretAccessKey.IsZero() {
+		return creds.Credentials{}, &creds.RetrieveError{Code: creds.Unavailable, Msg: what + " answered without keys"}
+	}
+	if err := c.Check(); err != nil {
+		return creds.Credentials{}, &creds.RetrieveError{Code: creds.Unavailable, Msg: what + " answered with unusable keys: " + oneLine(err)}
+	}
+	if c.CanExpire() && c.Lifetime(time.Now()) <= 0 {
+		return creds.Credentials{}, &creds.RetrieveError{Code: creds.Unavailable,
+			Msg: fmt.Sprintf("%s answered with keys that ended at %s", what, c.Expires.UTC().Format(time.RFC3339))}
+	}
+	if c.RoleName == "" {
+		c.RoleName = creds.RoleNameFromARN(c.RoleARN)
+	}
+	if c.AccountID == "" {
+		c.AccountID = creds.AccountFromARN(c.RoleARN)
+	}
+	c.Expires = c.Expires.UTC()
+	return c, nil
+}
+
+// oneLine joins the lines of creds.Check's error, which names fields only.
+func oneLine(err error) string {
+	text := []byte(err.Error())
+	for i, b := range text {
+		if b == '\n' {
+			text[i] = ';'
+		}
+	}
+	return string(text)
+}

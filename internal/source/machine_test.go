@@ -1,0 +1,269 @@
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rolecall/internal/creds"
+	"rolecall/internal/fakeaws"
+)
+
+func TestInstance(t *testing.T) {
+	g := newRig(t, fakeaws.Config{})
+	c := g.must("imds")
+	issued, ok := g.fake.Issued(c.AccessKeyID)
+	if !ok || c.RoleName != creds.RoleNameFromARN(issued.RoleARN) || !c.Expires.Equal(issued.Expires.Truncate(time.Second)) || c.ObservedAt.IsZero() {
+		t.Errorf("%+v, issued %+v", c, issued)
+	}
+	if c.Remaining(time.Now()) < 5*time.Hour {
+		t.Errorf("the expiration is understated: %v", c.Expires) // as the SDK's own provider does
+	}
+	s, err := g.r.Resolve("imds")
+	if err != nil || s.Kind != "imds" || s.Text != "imds" || s.Upstream != "imds" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	g.fake.ForgetIMDSTokens()
+	g.must("imds")
+
+	for _, tt := range []struct {
+		name  string
+		setUp func()
+		code  creds.Code
+		word  string
+	}{
+		{"no role", func() { g.fake.SetInstanceRole("") }, creds.NotConfigured, "has no role"},
+		{"switched off on the instance", func() { g.fake.Script(fakeaws.Fault{Match: "imds:*", Status: 403}) }, creds.NotConfigured, "switched off"},
+		{"role not assumable", func() {
+			g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Code: "AssumeRoleUnauthorizedAccess"})
+		}, creds.AccessDenied, "trust policy"},
+		{"failure document", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Code: "Failed"}) }, creds.Unavailable, "Failed"},
+		{"throttled", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Status: 429}) }, creds.Throttled, "too many requests"},
+		{"5xx", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Status: 500}) }, creds.Unavailable, "status 500"},
+		{"empty keys", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", EmptyKeys: true}) }, creds.Unavailable, "without keys"},
+		{"expired", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Expired: true}) }, creds.Unavailable, "ended at"},
+		{"garbage", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Body: []byte("CANARY")}) }, creds.Unavailable, "not the JSON"},
+		{"garbage list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Body: []byte("<html>CANARY")}) }, creds.Unavailable, "named no role"},
+		{"garbage token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 500}) }, creds.Unavailable, "status 500"},
+		{"switched off here", func() { g.env["AWS_EC2_METADATA_DISABLED"] = "True" }, creds.NotConfigured, "AWS_EC2_METADATA_DISABLED"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g.fake.SetInstanceRole("arn:aws:iam::123456789012:role/instance-role")
+			g.fake.ClearFaults()
+			tt.setUp()
+			_, err := g.retrieve("imds")
+			if e := isError(t, "imds", err, tt.code, tt.word); strings.Contains(e.Msg, "CANARY") {
+				t.Errorf("the answer is shown: %s", e.Msg)
+			}
+		})
+	}
+}
+
+// TestInstanceV1: IMDSv1 is asked only where a setting says so.
+func TestInstanceV1(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodPut:
+			w.WriteHeader(http.StatusNotFound)
+		case strings.HasSuffix(r.URL.Path, "/"):
+			_, _ = w.Write([]byte("old\n"))
+		default:
+			_, _ = w.Write([]byte(`{"Code":"Success","AccessKeyId":"ASIAFAKE","SecretAccessKey":"s","Token":"t","Expiration":"2099-01-01T00:00:00Z"}`))
+		}
+	}))
+	defer server.Close()
+	g := newRig(t, fakeaws.Config{})
+	g.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = server.URL
+	g.fails("imds", creds.NotConfigured)
+	g.env["AWS_EC2_METADATA_V1_DISABLED"] = "false"
+	if c := g.must("imds"); c.RoleName != "old" {
+		t.Errorf("role is %q", c.RoleName)
+	}
+}
+
+func TestContainer(t *testing.T) {
+	g := newRig(t, fakeaws.Config{ContainerAuthorization: "tok"})
+	g.env[fullURI] = g.fake.ContainerURL("task")
+	g.fails("container", creds.AccessDenied, tokenFile)
+	g.env[tokenVar] = "tok"
+	c := g.must("container")
+	if issued, ok := g.fake.Issued(c.AccessKeyID); !ok || c.AccountID != issued.Account || c.ObservedAt.IsZero() || !c.CanExpire() {
+		t.Errorf("%+v, issued %+v", c, issued)
+	}
+	// The file goes first and is read each time.
+	path := g.write("token", "wrong")
+	g.env[tokenFile] = path
+	g.fails("container", creds.AccessDenied)
+	g.write("token", "tok")
+	g.must("container")
+	g.write("token", "tok\n")
+	e := g.fails("container", creds.NotConfigured, "newline", "printf", path)
+	g.write("token", "to")
+	if e.Changed == nil || !e.Changed() {
+		t.Error("a change of the token file was not seen")
+	}
+	g.env[tokenFile] = path + "-missing"
+	g.fails("container", creds.NotConfigured, tokenFile, "is not there")
+	delete(g.env, tokenFile)
+
+	for _, tt := range []struct {
+		name  string
+		fault fakeaws.Fault
+		code  creds.Code
+	}{
+		{"404", fakeaws.Fault{Status: 404}, creds.NotConfigured},
+		{"400", fakeaws.Fault{Status: 400}, creds.NotConfigured},
+		{"429", fakeaws.Fault{Status: 429, RetryAfter: 3 * time.Second}, creds.Throttled},
+		{"503", fakeaws.Fault{Status: 503, RetryAfter: 3 * time.Second}, creds.Unavailable},
+		{"302", fakeaws.Fault{Redirect: "http://127.0.0.1:1/"}, creds.Unavailable},
+		{"307", fakeaws.Fault{Redirect: "http://127.0.0.1:1/", Status: 307}, creds.Unavailable},
+		{"garbage", fakeaws.Fault{Body: []byte("<html>")}, creds.Unavailable},
+		{"empty keys", fakeaws.Fault{EmptyKeys: true}, creds.Unavailable},
+		{"expired", fakeaws.Fault{Expired: true}, creds.Unavailable},
+		{"truncated", fakeaws.Fault{Truncate: true}, creds.Unavailable},
+		{"reset", fakeaws.Fault{Reset: true}, creds.Unavailable},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g.fake.ClearFaults()
+			tt.fault.Match = "container:credentials"
+			g.fake.Script(tt.fault)
+			_, err := g.retrieve("container")
+			if e := isError(t, "container", err, tt.code); e.RetryAfter != tt.fault.RetryAfter {
+				t.Errorf("RetryAfter is %v", e.RetryAfter)
+			}
+		})
+	}
+}
+
+func TestContainerURLs(t *testing.T) {
+	for _, tt := range []struct {
+		relative, full, word string
+	}{
+		{"", "", "neither"},
+		{"x", "", "does not begin with /"},
+		{"", "x", "not a URL with a host"},
+		{"", "ftp://localhost/x", "not a URL with a host"},
+		{"", "http://10.0.0.1/x", "unencrypted to 10.0.0.1"},
+		{"", "http://169.254.169.254/x", "unencrypted"},
+		{"", "http://[::2]/x", "unencrypted"},
+		{"", "http://0.0.0.0/x", "unencrypted"},
+	} {
+		g := newRig(t, fakeaws.Config{})
+		g.env[relativeURI], g.env[fullURI] = tt.relative, tt.full
+		g.fails("container", creds.NotConfigured, tt.word)
+	}
+}
+
+// TestSelf: a source that is the daemon itself would ask itself for ever.
+func TestSelf(t *testing.T) {
+	g := newRig(t, fakeaws.Config{})
+	host := strings.TrimPrefix(g.fake.URL(), "http://")
+	g.configure(Config{Self: func(h string) bool { return h == host || h == "169.254.169.254:80" }})
+	g.env[fullURI] = g.fake.ContainerURL("x")
+	for _, text := range []string{"container", "imds"} {
+		g.fails(text, creds.NotConfigured, "this daemon itself")
+	}
+	g.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = ""
+	g.fails("imds", creds.NotConfigured, "this daemon itself")
+	if n := g.fake.Calls("*"); n != 0 {
+		t.Errorf("%d calls", n)
+	}
+}
+
+type vector struct {
+	Docs             string            `json:"docs"`
+	Env              map[string]string `json:"env"`
+	FS               map[string]string `json:"fs"`
+	EndpointOverride string            `json:"endpoint_override"`
+	ModeOverride     string            `json:"mode_override"`
+	Result           struct {
+		OK            string `json:"Ok"`
+		Err           string `json:"Err"`
+		ErrorContains string `json:"ErrorContains"`
+	} `json:"result"`
+}
+
+func vectors(t *testing.T, name string) []vector {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct{ Tests []vector }
+	d := json.NewDecoder(strings.NewReader(string(text)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&file); err != nil || len(file.Tests) == 0 {
+		t.Fatalf("%s: %v, %d tests", name, err, len(file.Tests))
+	}
+	return file.Tests
+}
+
+// TestContainerVectors runs the environments that AWS SDKs share; nothing is
+// asked of any of the addresses.
+func TestContainerVectors(t *testing.T) {
+	for _, v := range vectors(t, "container-uri.json") {
+		r := New(Config{Getenv: func(name string) string { return v.Env[name] }, Home: t.TempDir()})
+		u, err := r.containerURL()
+		switch {
+		case v.Result.OK == "" && err == nil:
+			t.Errorf("%s: %s was taken", v.Docs, u)
+		case v.Result.OK != "" && (err != nil || u.String() != v.Result.OK):
+			t.Errorf("%s: %v, %v, want %s", v.Docs, u, err, v.Result.OK)
+		case err == nil:
+			c := &container{r: r, url: u}
+			if u.Hostname() == "localhost" {
+				continue // would be looked up
+			}
+			if err := c.allowed(context.Background()); err != nil {
+				t.Errorf("%s: %v", v.Docs, err)
+			}
+		}
+	}
+}
+
+func TestInstanceVectors(t *testing.T) {
+	for _, v := range vectors(t, "imds-endpoint.json") {
+		if v.EndpointOverride != "" || v.ModeOverride != "" {
+			continue // settings made in code, which there are none of here
+		}
+		home := t.TempDir()
+		for name, text := range v.FS {
+			if err := os.WriteFile(filepath.Join(home, name), []byte(text+"\n[profile x]\nrole_arn = arn:aws:iam::111111111111:role/x\ncredential_source = Ec2InstanceMetadata\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		env := func(name string) string {
+			if file := v.Env["AWS_CONFIG_FILE"]; name == "AWS_CONFIG_FILE" && file != "" {
+				return filepath.Join(home, file)
+			}
+			return v.Env[name]
+		}
+		r := New(Config{Getenv: env, Home: home})
+		files, err := r.files()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := files.Profile("default")
+		sc := &scope{files: files}
+		if s != nil {
+			sc.sections = append(sc.sections, s)
+		}
+		l, err := r.imdsLink(sc)
+		if v.Result.OK == "" {
+			if err == nil {
+				t.Errorf("%s: was taken", v.Docs)
+			}
+			continue
+		}
+		want := "imds=" + strings.TrimSuffix(v.Result.OK, "/latest/api/token")
+		if err != nil || l.key[0] != want {
+			t.Errorf("%s: %v, %v, want %s", v.Docs, l, err, want)
+		}
+	}
+}

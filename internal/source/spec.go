@@ -1,0 +1,147 @@
+package source
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"rolecall/internal/creds"
+)
+
+// The kinds of sources, as users write them.
+const (
+	kindProfile   = "profile"
+	kindIMDS      = "imds"
+	kindContainer = "container"
+	kindEnv       = "env"
+	kindDefault   = "default"
+	kindRole      = "role"
+	kindFake      = "fake"
+)
+
+const kindList = "profile:NAME (or just NAME), imds, container, env, default, role:ARN[@SOURCE], fake"
+
+const (
+	maxText  = 4096 // bytes; STS takes ARNs of 2048
+	maxRoles = 5    // in one text
+)
+
+// spec is a parsed source text.
+type spec struct {
+	kind string
+	arg  string // profile, ARN or options
+	base *spec  // of a role
+}
+
+// String is the canonical text, which parses to the same spec.
+func (s spec) String() string {
+	switch s.kind {
+	case kindProfile:
+		return kindProfile + ":" + s.arg
+	case kindRole:
+		text := kindRole + ":" + strings.NewReplacer("%", "%25", "@", "%40").Replace(s.arg)
+		if s.base != nil && s.base.kind != kindDefault {
+			text += "@" + s.base.String()
+		}
+		return text
+	case kindFake:
+		if s.arg != "" {
+			return kindFake + ":" + s.arg
+		}
+	}
+	return s.kind
+}
+
+func parseSpec(text string) (spec, error) {
+	if text == "" {
+		return spec{}, badText("no source is named", "name one, e.g. rolecall load PROFILE; rolecall list shows what is loaded")
+	}
+	if len(text) > maxText || !utf8.ValidString(text) || strings.ContainsFunc(text, unprintable) {
+		return spec{}, badText("a source is at most 4096 bytes of printable text", "")
+	}
+	return parseDepth(text, 0)
+}
+
+// unprintable covers control and formatting characters, which could make a
+// source look like another in a list or a log.
+func unprintable(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+}
+
+func parseDepth(text string, roles int) (spec, error) {
+	kind, arg, hasArg := strings.Cut(text, ":")
+	switch {
+	case kind == kindProfile && arg != "":
+		return spec{kind: kindProfile, arg: arg}, nil
+	case kind == kindRole && hasArg:
+		return parseRole(arg, roles)
+	case kind == kindFake:
+		if hasArg && arg == "" {
+			hasArg = false
+		}
+		if _, err := parseFake(arg); err != nil {
+			return spec{}, err
+		}
+		return spec{kind: kindFake, arg: arg}, nil
+	case !hasArg && slices.Contains([]string{kindIMDS, kindContainer, kindEnv, kindDefault}, kind):
+		return spec{kind: kind}, nil
+	case !hasArg && kind != kindProfile && kind != kindRole:
+		return spec{kind: kindProfile, arg: text}, nil
+	}
+	return spec{}, badText(fmt.Sprintf("%q is not a source: the kinds are %s", text, kindList),
+		fmt.Sprintf("for a profile of that name write profile:%s", text))
+}
+
+// parseRole splits ARN@SOURCE at the first "@"; a role's name may hold one too,
+// which is therefore written %40.
+func parseRole(text string, roles int) (spec, error) {
+	if roles++; roles > maxRoles {
+		return spec{}, badText(fmt.Sprintf("more than %d roles in one source", maxRoles), "")
+	}
+	arn, baseText, hasBase := strings.Cut(text, "@")
+	arn = strings.NewReplacer("%40", "@", "%25", "%").Replace(arn)
+	if err := checkRoleARN(arn); err != nil {
+		return spec{}, err
+	}
+	s := spec{kind: kindRole, arg: arn, base: &spec{kind: kindDefault}}
+	if hasBase {
+		if baseText == "" {
+			return spec{}, badText("no source after the @ of role:"+arn+"@", "write role:ARN@SOURCE, e.g. role:"+arn+"@dev")
+		}
+		base, err := parseDepth(baseText, roles)
+		if err != nil {
+			return spec{}, err
+		}
+		s.base = &base
+	}
+	return s, nil
+}
+
+// checkRoleARN takes arn:PARTITION:iam::ACCOUNT:role/NAME, with or without a
+// path before the name.
+func checkRoleARN(arn string) error {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(arn) <= 2048 && len(parts) == 6 && parts[2] == "iam" && parts[3] == "" && strings.HasPrefix(parts[1], "aws") &&
+		creds.AccountFromARN(arn) != "" && strings.HasPrefix(parts[5], "role/") && validRoleName(parts[5][len("role/"):]) {
+		return nil
+	}
+	return badText(fmt.Sprintf("%q is not the ARN of an IAM role", arn), "write arn:aws:iam::123456789012:role/NAME")
+}
+
+// validRoleName takes a name of IAM's characters, with a path or without.
+func validRoleName(name string) bool {
+	if name == "" || len(name) > 512+64 || strings.HasPrefix(name, "/") || strings.HasSuffix(name, "/") {
+		return false
+	}
+	return !strings.ContainsFunc(name, func(r rune) bool {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		return !letter && !strings.ContainsRune("_+=,.@-/", r)
+	})
+}
+
+// badText is the error for a text that names nothing.
+func badText(msg, hint string) error {
+	return &creds.RetrieveError{Code: creds.NotConfigured, Msg: msg, Hint: hint}
+}
