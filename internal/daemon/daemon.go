@@ -17,6 +17,7 @@ import (
 	"rolecall/internal/config"
 	"rolecall/internal/creds"
 	"rolecall/internal/endpoint"
+	"rolecall/internal/harden"
 	"rolecall/internal/peer"
 	"rolecall/internal/slot"
 	"rolecall/internal/source"
@@ -36,8 +37,9 @@ type Config struct {
 	Ready      func(Ready)         // called once when all listeners answer; nil: nobody
 	Reload     <-chan struct{}     // wishes to read the configuration anew, e.g. from SIGHUP; nil: none
 	Version    string
-	Private    bool // for one program: no control socket, no files, an authorization token of its own
-	Store      slot.Store
+	Private    bool       // for one program: no control socket, no files, an authorization token of its own
+	Harden     bool       // close this process to other processes of the same user; cannot be undone
+	Store      slot.Store // what outlives the process and is shared; nil: nothing is
 }
 
 // Ready is what is known once the daemon answers.
@@ -134,6 +136,11 @@ func start(c Config) (*daemon, error) {
 	d := &daemon{c: c, started: time.Now()}
 	d.settings.Store(&settings)
 	d.log = newLogger(c, settings.Log, &d.level)
+	if c.Harden {
+		for _, p := range harden.Process().Problems {
+			d.log.Warn(p)
+		}
+	}
 	if err := d.loadToken(); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"rolecall/internal/config"
 	"rolecall/internal/creds"
 	"rolecall/internal/endpoint"
+	"rolecall/internal/harden"
 )
 
 // binding is one listener of the endpoint that is in force.
@@ -32,7 +33,7 @@ func (d *daemon) listen(s config.Config) error {
 	sc := endpoint.ServerConfig{
 		Handler: endpoint.NewECS(endpoint.ECSConfig{Guard: d.guard, Slots: d.shelf(), Shelf: d.shelf(), Auditor: d.audit,
 			Metrics: d.metricsOnTCP()}),
-		MaxConnections: s.MaxConnections,
+		MaxConnections: harden.ConnectionRoom(s.MaxConnections),
 		ErrorLog:       httpLog(d.log),
 	}
 	if d.peers != nil {
