@@ -32,7 +32,7 @@ func fileFaults(p pkg, f file) (faults []string) {
 	// In a bubble of testing/synctest, time is not real and sleeping is how it
 	// passes; a file that imports it is taken to sleep nowhere else.
 	maySleep := !f.test || f.imports("testing/synctest")
-	mayExit := f.test || p.path == "" || p.path == "internal/cli"
+	mayExit := f.test || p.path == "" || p.path == "internal/cli" || belowTest(p.path)
 	ast.Inspect(f.ast, func(n ast.Node) bool {
 		if call, ok := n.(*ast.CallExpr); ok && f.hangs(call) {
 			return false
