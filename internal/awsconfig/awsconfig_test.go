@@ -32,6 +32,7 @@ sso_start_url = https://x.awsapps.com/start#/
 credential_process = /opt/get --x=y ;z
 colon: value
 quoted = "in quotes"
+command = "/opt/my tool" "an argument"
 s3 =
   Max_Concurrent_Requests = 20
   addressing_style = path # kept
@@ -64,10 +65,11 @@ sts =
 		{"dev", "credential_process", "/opt/get --x=y", 9},
 		{"dev", "colon", "value", 10},
 		{"dev", "quoted", "in quotes", 11},
-		{"dev", "s3", "", 12},
-		{"dev", "region", "us-east-1", 16},
-		{"dev", "long", "one\ntwo # three", 17},
-		{"dev", "empty", "", 19},
+		{"dev", "command", `"/opt/my tool" "an argument"`, 12},
+		{"dev", "s3", "", 13},
+		{"dev", "region", "us-east-1", 17},
+		{"dev", "long", "one\ntwo # three", 18},
+		{"dev", "empty", "", 20},
 	} {
 		s, _ := f.Profile(tt.profile)
 		v, ok := s.Get(tt.key)
@@ -79,11 +81,11 @@ sts =
 	if dev.Has("max_concurrent_requests") {
 		t.Error("a nested value became one of the profile")
 	}
-	if v, ok := dev.Sub("s3", "addressing_style"); !ok || v.Text != "path # kept" || v.Line != 14 {
+	if v, ok := dev.Sub("s3", "addressing_style"); !ok || v.Text != "path # kept" || v.Line != 15 {
 		t.Errorf("nested value is %+v", v)
 	}
 	corp, ok := f.SSOSession("corp")
-	if !ok || corp.Text("sso_region") != "eu-central-1" || corp.Line != 21 {
+	if !ok || corp.Text("sso_region") != "eu-central-1" || corp.Line != 22 {
 		t.Errorf("sso-session is %+v", corp)
 	}
 	local, _ := f.Services("local")

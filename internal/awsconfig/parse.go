@@ -190,8 +190,11 @@ func trimComment(s string) string {
 	return s
 }
 
+// unquote takes off a pair of quotes around the whole. The SDK also takes off
+// those of a command that only begins and ends with a quoted word, as in
+// "/opt/my tool" "an argument", which leaves it broken.
 func unquote(s string) string {
-	if len(s) >= 2 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0] {
+	if len(s) >= 2 && (s[0] == '"' || s[0] == '\'') && strings.IndexByte(s[1:], s[0]) == len(s)-2 {
 		return s[1 : len(s)-1]
 	}
 	return s

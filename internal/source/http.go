@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -119,14 +120,11 @@ func (e *exchange) note(resp *http.Response) {
 	e.retryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), e.date)
 }
 
-// noteError notes a call without an answer, or an answer that could not be read.
-func (e *exchange) noteError(err error, answered bool) {
+// noteError notes a call without an answer, or with one that could not be read.
+func (e *exchange) noteError(err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.err = err
-	if !answered {
-		e.status, e.retryAfter = 0, 0
-	}
+	e.status, e.retryAfter, e.err = 0, 0, err
 }
 
 // last is what is known of the last call.
@@ -154,7 +152,9 @@ func parseRetryAfter(text string, now time.Time) time.Duration {
 	return min(max(d, 0), time.Hour)
 }
 
-// transport notes every answer and bounds its body.
+// transport notes every answer and reads it to its end, at most maxBody of it,
+// before anybody sees it. The SDK closes a request's body as soon as it has the
+// head of the answer, at which net/http may cut the connection under the rest.
 type transport struct{ next *http.Transport }
 
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -164,34 +164,19 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.next.RoundTrip(req)
 	if err != nil {
-		seen.noteError(err, false)
+		seen.noteError(err)
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	resp.Body.Close()
+	if err == nil && len(text) > maxBody {
+		err = errTooLarge
+	}
+	if err != nil {
+		seen.noteError(err)
 		return nil, err
 	}
 	seen.note(resp)
-	resp.Body = &boundedBody{resp.Body, maxBody, seen}
+	resp.Body = io.NopCloser(bytes.NewReader(text))
 	return resp, nil
-}
-
-// boundedBody fails after left bytes.
-type boundedBody struct {
-	io.ReadCloser
-	left int
-	seen *exchange
-}
-
-func (b *boundedBody) Read(p []byte) (n int, err error) {
-	if b.left > 0 {
-		n, err = b.ReadCloser.Read(p[:min(len(p), b.left)])
-		b.left -= n
-	} else {
-		var more [1]byte
-		var extra int
-		if extra, err = b.ReadCloser.Read(more[:]); extra > 0 {
-			err = errTooLarge
-		}
-	}
-	if err != nil && err != io.EOF {
-		b.seen.noteError(err, true)
-	}
-	return n, err
 }

@@ -45,11 +45,12 @@ func (r *Resolver) imdsLink(sc *scope) (*link, error) {
 	// IMDSv1 is asked only where a setting allows it in so many words.
 	v1 := strings.EqualFold(firstOf(r.cfg.Getenv("AWS_EC2_METADATA_V1_DISABLED"), sc.own("ec2_metadata_v1_disabled")), "false")
 	client := imds.New(imds.Options{
-		Endpoint:          endpoint,
-		HTTPClient:        r.direct,
-		Retryer:           newRetryer(),
-		ClientEnableState: imds.ClientEnabled,
-		EnableFallback:    aws.BoolTernary(v1),
+		Endpoint:                 endpoint,
+		HTTPClient:               r.direct,
+		Retryer:                  newRetryer(),
+		DisableDefaultMaxBackoff: true, // newRetryer's is shorter
+		ClientEnableState:        imds.ClientEnabled,
+		EnableFallback:           aws.BoolTernary(v1),
 	})
 	return &link{
 		provider: &instance{client: client, host: u.Host},
