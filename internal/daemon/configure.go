@@ -90,6 +90,7 @@ func (d *daemon) reload(context.Context) (control.ReloadResult, error) {
 		r.Changes = append(r.Changes, "tls, metrics, max_connections and log.format take effect at the next start")
 	}
 	r.Changes = append(r.Changes, d.reslot(old, s)...)
+	d.open()
 	d.log.Info("configuration reloaded", "changes", len(r.Changes))
 	return r, nil
 }

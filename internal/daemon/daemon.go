@@ -165,6 +165,7 @@ func start(c Config) (*daemon, error) {
 		d.closeAll()
 		return nil, err
 	}
+	d.open()
 	return d, nil
 }
 

@@ -24,6 +24,7 @@ type binding struct {
 	wanted config.ListenAddr // zero: taken over from systemd
 	ln     net.Listener
 	url    string
+	open   bool // clients are let in
 	retire func()
 }
 
@@ -57,7 +58,7 @@ func (d *daemon) listen(s config.Config) error {
 		}
 		return nil
 	}
-	bound, err := open(s.Listen)
+	bound, err := bindAll(s.Listen)
 	if err != nil {
 		return err
 	}
@@ -74,7 +75,19 @@ func (d *daemon) bind(wanted config.ListenAddr, ln net.Listener) {
 	}
 	d.boundMu.Lock()
 	defer d.boundMu.Unlock()
-	d.bound = append(d.bound, binding{wanted, ln, scheme + "://" + ln.Addr().String() + "/", d.server.Add(ln)})
+	d.bound = append(d.bound, binding{wanted: wanted, ln: ln, url: scheme + "://" + ln.Addr().String() + "/", retire: func() { _ = ln.Close() }})
+}
+
+// open lets clients in at the listeners that are bound and not open yet: once
+// all slots are in their places, so that none is said not to be there.
+func (d *daemon) open() {
+	d.boundMu.Lock()
+	defer d.boundMu.Unlock()
+	for i := range d.bound {
+		if b := &d.bound[i]; !b.open {
+			b.open, b.retire = true, d.server.Add(b.ln)
+		}
+	}
 }
 
 func (d *daemon) listeners() []binding {
@@ -87,8 +100,8 @@ func (d *daemon) listeners() []binding {
 // connection, and the endpoint closes idle ones by itself.
 var listening = net.ListenConfig{KeepAlive: -1}
 
-// open binds all addresses or none.
-func open(addrs []config.ListenAddr) (bound []net.Listener, err error) {
+// bindAll binds all addresses or none.
+func bindAll(addrs []config.ListenAddr) (bound []net.Listener, err error) {
 	for _, a := range addrs {
 		network := "tcp4"
 		if a.Addr().Is6() {
@@ -156,7 +169,7 @@ func (d *daemon) rebind(s config.Config) (changes []string, err error) {
 			fresh = append(fresh, a)
 		}
 	}
-	opened, err := open(fresh)
+	opened, err := bindAll(fresh)
 	if err != nil {
 		return nil, err
 	}

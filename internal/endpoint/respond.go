@@ -16,6 +16,7 @@ type Refusal struct {
 	Status     int
 	Code       string // one word for logs, metrics and the body
 	Msg        string
+	Hint       string        // told apart in the body; Msg has it too, as SDKs show nothing else
 	RetryAfter time.Duration // zero: none told
 	Allow      string        // of a 405
 }
@@ -29,7 +30,9 @@ func refuse(status int, code, msg string) *Refusal {
 // NotFound is the error of a slot that is not there. what is shown to the
 // client and must not be what the client sent.
 func NotFound(what, hint string) error {
-	return refuse(http.StatusNotFound, "not_found", sentence(what, hint))
+	r := refuse(http.StatusNotFound, "not_found", sentence(what, hint))
+	r.Hint = hint
+	return r
 }
 
 // BadRequest is the error of a request that cannot be carried out as it is.
@@ -44,7 +47,7 @@ func refusalOf(err error) *Refusal {
 		return r
 	}
 	e := creds.AsRetrieveError(err)
-	r = &Refusal{Code: string(e.Code), Msg: sentence(e.Msg, e.Hint), RetryAfter: e.RetryAfter}
+	r = &Refusal{Code: string(e.Code), Msg: sentence(e.Msg, e.Hint), Hint: e.Hint, RetryAfter: e.RetryAfter}
 	switch e.Code {
 	case creds.AccessDenied:
 		r.Status = http.StatusForbidden
@@ -74,6 +77,7 @@ type wireError struct {
 	Message  string `json:"message"`
 	Code     string
 	Message2 string `json:"Message"`
+	Hint     string `json:"hint,omitempty"`
 }
 
 // Header values that every answer shares. They are never written to.
@@ -118,10 +122,10 @@ func (r *Refusal) write(w http.ResponseWriter) {
 	if r.Status == http.StatusRequestEntityTooLarge {
 		h.Set("Connection", "close")
 	}
-	writeJSON(w, r.Status, wireError{strconv.Itoa(r.Status), r.Msg, r.Code, r.Msg})
+	writeJSON(w, r.Status, wireError{strconv.Itoa(r.Status), r.Msg, r.Code, r.Msg, r.Hint})
 }
 
 // writeDone is the answer to an upload or a deletion.
 func writeDone(w http.ResponseWriter) {
-	writeJSON(w, http.StatusOK, wireError{"200", "OK", "OK", "OK"})
+	writeJSON(w, http.StatusOK, wireError{"200", "OK", "OK", "OK", ""})
 }

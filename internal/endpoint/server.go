@@ -43,11 +43,14 @@ type Server struct {
 	http *http.Server
 	tick atomic.Uint64 // of the sweep
 
+	ending atomic.Bool // clients that have asked nothing yet are not waited for
+
 	serving sync.WaitGroup
 	failed  chan error // has room for one
 
-	mu    sync.Mutex // guards conns
-	conns map[*Conn]struct{}
+	mu     sync.Mutex // guards what follows
+	conns  map[*Conn]struct{}
+	retire []func() // one for each listener
 }
 
 // NewServer returns a server that listens nowhere yet.
@@ -85,9 +88,14 @@ func (s *Server) Add(l net.Listener) (retire func()) {
 	if s.c.TLS != nil {
 		wrapped = tls.NewListener(wrapped, s.c.TLS)
 	}
+	retire = sync.OnceFunc(own.retire)
+	s.mu.Lock()
+	s.retire = append(s.retire, retire)
+	s.mu.Unlock()
 	s.serving.Go(func() {
 		err := s.http.Serve(wrapped)
-		if errors.Is(err, http.ErrServerClosed) || own.retired.Load() {
+		_ = l.Close()
+		if own.retired.Load() {
 			return
 		}
 		select {
@@ -95,19 +103,20 @@ func (s *Server) Add(l net.Listener) (retire func()) {
 		default: // one failure is enough to end Run
 		}
 	})
-	return func() {
-		own.retired.Store(true)
-		_ = l.Close()
-	}
+	return retire
 }
 
 // Run keeps the time of connections until ctx ends, then lets requests under
 // way finish for at most drain before it closes what is left, listeners
 // included. Its error is that of a listener that failed.
+//
+// It does not use http.Server.Shutdown, which hangs up on requests that it reads
+// after its beginning.
 func (s *Server) Run(ctx context.Context, drain time.Duration) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	s.serving.Go(func() { s.sweep(work) })
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() { s.sweep(work) })
 	var err error
 	select {
 	case <-ctx.Done():
@@ -115,12 +124,36 @@ func (s *Server) Run(ctx context.Context, drain time.Duration) error {
 	}
 	end, cancel := context.WithTimeout(work, drain)
 	defer cancel()
-	if s.http.Shutdown(end) != nil {
-		_ = s.http.Close()
+	for _, retire := range s.retiring() {
+		retire()
 	}
-	stop()
 	s.serving.Wait()
+	s.ending.Store(true)
+	s.http.SetKeepAlivesEnabled(false) // also closes the idle ones
+	s.quiet(end)
+	_ = s.http.Close()
+	stop()
+	sweeping.Wait()
 	return err
+}
+
+func (s *Server) retiring() []func() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.retire
+}
+
+// quiet waits until no connection is left.
+func (s *Server) quiet(ctx context.Context) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for len(s.snapshot()) > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 func (s *Server) snapshot() []*Conn {
@@ -167,12 +200,28 @@ type listener struct {
 	retired atomic.Bool
 }
 
+// lastCalls is how long a listener that retires goes on accepting, so that
+// clients who are connected as far as they know are not sent away.
+const lastCalls = 50 * time.Millisecond
+
+// retire ends Accept soon.
+func (l *listener) retire() {
+	l.retired.Store(true)
+	if d, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok && d.SetDeadline(time.Now().Add(lastCalls)) == nil {
+		return
+	}
+	_ = l.Close()
+}
+
 // Accept waits for a connection there is room for. Running out of file
 // descriptors passes: idle connections are closed to get some back.
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		nc, err := l.Listener.Accept()
 		if err != nil {
+			if l.retired.Load() {
+				return nil, net.ErrClosed // the deadline's own error would be tried again
+			}
 			var passing interface{ Temporary() bool }
 			if errors.As(err, &passing) && passing.Temporary() {
 				l.server.evict()

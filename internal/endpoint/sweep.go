@@ -79,7 +79,11 @@ func (s *Server) sweep(ctx context.Context) {
 		now := s.tick.Add(1)
 		for _, c := range s.snapshot() {
 			p, began := c.since()
-			if allowed := [...]uint64{headerTicks, answerTicks, idleTicks}[p]; now-began > allowed {
+			allowed := [...]uint64{headerTicks, answerTicks, idleTicks}[p]
+			if p != handling && s.ending.Load() {
+				allowed = 1
+			}
+			if now-began > allowed {
 				_ = c.Close()
 			}
 		}

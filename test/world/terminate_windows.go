@@ -1,0 +1,3 @@
+package world
+
+func (d *Daemon) terminate() error { return d.cmd.Process.Kill() }
