@@ -23,6 +23,7 @@ type Daemon struct {
 
 	out  buffer // stdout but for the first line, and stderr
 	ends chan error
+	told sync.Once
 	once sync.Once
 	err  error
 }
@@ -127,7 +128,7 @@ func (d *Daemon) Signal(s os.Signal) {
 
 // Stop ends the daemon and says how it ended.
 func (d *Daemon) Stop() error {
-	_ = d.terminate()
+	d.told.Do(func() { _ = d.terminate() }) // a second signal would end it at once
 	return d.Wait()
 }
 
