@@ -154,6 +154,9 @@ func (s *Slot) fly(f *flight) {
 	e, inARow := s.land(f, h, err, now)
 	close(f.done)
 	s.table.poke()
+	if s.ctx.Err() != nil {
+		return // unloaded meanwhile: nobody's news
+	}
 	s.table.observe(Event{Slot: s.name, Spec: s.spec, Held: f.held, Err: e, InARow: inARow, Took: time.Since(began), Fetched: fetched || err != nil})
 }
 

@@ -21,7 +21,9 @@ type shot struct {
 	cpu      time.Duration // of the server
 }
 
-func (s shot) perAnswer() float64 { return float64(s.cpu.Nanoseconds()) / 1e3 / float64(max(1, s.answers)) }
+func (s shot) perAnswer() float64 {
+	return float64(s.cpu.Nanoseconds()) / 1e3 / float64(max(1, s.answers))
+}
 
 // load asks addr for path from a number of connections at once, for a time.
 // fresh makes a new connection for every request. The client speaks HTTP by
