@@ -18,8 +18,8 @@ const (
 	backoffCap      = 60 * time.Second
 	backoffCapSoon  = 15 * time.Second // once less than soonLeft is left
 	soonLeft        = 5 * time.Minute
-	coldCap         = 2 * time.Second // with nothing to serve, for the first coldAttempts
-	coldAttempts    = 8
+	coldCap         = 2 * time.Second // with nothing to serve, for the first coldAttempts,
+	coldAttempts    = 8               // which last for more than ten seconds
 	throttledStart  = 5 * time.Second
 	retryAfterCap   = 5 * time.Minute
 	personFirst     = time.Minute // nothing but a person helps: look again after a minute,
@@ -30,7 +30,8 @@ const (
 )
 
 // backoff is the time to the next attempt after a failure: exponential with
-// jitter (a uniform factor from one half to one; r is uniform in [0, 1)).
+// jitter (a uniform factor from one half to one, with nothing to serve from
+// three quarters; r is uniform in [0, 1)).
 func backoff(f failure, r float64) time.Duration {
 	if f.code.NeedsPerson() {
 		if f.count <= 1 {
@@ -38,12 +39,12 @@ func backoff(f failure, r float64) time.Duration {
 		}
 		return personLater
 	}
-	first, limit := time.Second, backoffCap
+	first, limit, least := time.Second, backoffCap, 0.5
 	switch {
 	case f.code == creds.Throttled:
 		first = throttledStart
 	case f.left <= 0 && f.count <= coldAttempts:
-		limit = coldCap
+		limit, least = coldCap, 0.75
 	case f.left > 0 && f.left < soonLeft:
 		limit = backoffCapSoon
 	}
@@ -51,7 +52,7 @@ func backoff(f failure, r float64) time.Duration {
 	if n := f.count - 1; n < 10 {
 		wait = min(limit, first<<n)
 	}
-	wait = time.Duration(float64(wait) * (0.5 + 0.5*r))
+	wait = time.Duration(float64(wait) * (least + (1-least)*r))
 	return max(wait, min(f.retryAfter, retryAfterCap))
 }
 

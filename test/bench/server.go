@@ -58,6 +58,13 @@ func (s *server) stop() error {
 	return err
 }
 
+// kill ends a server that has nothing to wind up.
+func (s *server) kill() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+	_ = s.logs.Close()
+}
+
 // cpu is the processor time the process has used, by the scheduler's own clock
 // of each of its threads (nanoseconds).
 func (s *server) cpu() time.Duration {

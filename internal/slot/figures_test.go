@@ -1,0 +1,116 @@
+package slot
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rolecall/internal/creds"
+)
+
+// figure notes a figure of the page on performance where ROLECALL_FIGURES names
+// a file, and fails the test when it was missed.
+func figure(t *testing.T, what, reach, got string, missed bool) {
+	t.Helper()
+	if missed {
+		t.Errorf("%s: %s, to reach %s", what, got, reach)
+	}
+	path := os.Getenv("ROLECALL_FIGURES")
+	if path == "" {
+		return
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	if err := json.NewEncoder(f).Encode(map[string]any{"What": what, "Reach": reach, "Got": got, "Missed": missed}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFigureOutageHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := &upstream{lifetime: 3 * time.Hour}
+		b := newBench(t)
+		b.Configure("x", spec(u))
+		b.mustRead("x")
+		held := b.Slot("x").held.Load()
+		for held.life.remaining(b.clock.Now()) > held.life.refreshBelow+time.Second {
+			time.Sleep(time.Second)
+		}
+		u.set(func() { u.fail = unavailable() })
+		before, failed := u.count(), 0
+		for range 3600 {
+			time.Sleep(time.Second)
+			if _, err := b.Slot("x").Credentials(t.Context()); err != nil {
+				failed++
+			}
+		}
+		attempts := u.count() - before
+		figure(t, "1 h of upstream outage with 3 h credentials (fake time): failed reads, attempts", "0, ≤ 95",
+			fmt.Sprintf("%d, %d", failed, attempts), failed > 0 || attempts > 95 || attempts < 10)
+	})
+}
+
+func TestFigureSoak24h(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slots = 50
+		rnd := rand.New(rand.NewPCG(1, 2))
+		b := newBench(t)
+		all := make([]*upstream, slots)
+		for i := range all {
+			all[i] = &upstream{lifetime: time.Hour, clock: func() time.Time { return time.Now().Round(0) }}
+			b.Configure(fmt.Sprint(i), spec(all[i]))
+		}
+		expired, reads, least := 0, 0, time.Hour
+		for minute := range 24 * 60 {
+			// Faults of every kind, each for up to two minutes, shorter than
+			// what the early refresh leaves for them.
+			u := all[rnd.IntN(slots)]
+			fault := []func(){
+				func() { u.fail = unavailable() },
+				func() { u.fail = &creds.RetrieveError{Code: creds.Throttled, RetryAfter: 20 * time.Second} },
+				func() { u.change = func(c *creds.Credentials) { c.AccessKeyID = "" } },
+				func() { u.change = func(c *creds.Credentials) { c.Expires = c.ObservedAt.Add(-time.Second) } },
+				func() { u.delay = 9 * time.Second },
+				func() { u.delay = 30 * time.Second },
+			}[rnd.IntN(6)]
+			u.set(fault)
+			go func() {
+				time.Sleep(time.Duration(30+rnd.IntN(60)) * time.Second)
+				u.set(func() { u.fail, u.change, u.delay = nil, nil, 0 })
+			}()
+			if minute%180 == 90 { // the wall clock is set, and set right again
+				b.wall.Store(int64(time.Duration(rnd.IntN(7200)-3600) * time.Second))
+			} else if minute%180 == 120 {
+				b.wall.Store(0)
+			}
+			for range 6 {
+				time.Sleep(10 * time.Second)
+				for i := range all {
+					reads++
+					h, err := b.Slot(fmt.Sprint(i)).Credentials(t.Context())
+					if err != nil {
+						if minute > 3 {
+							t.Fatalf("minute %d, slot %d: %v", minute, i, err)
+						}
+						continue
+					}
+					left := time.Until(h.Expires)
+					if left <= 0 {
+						expired++
+					}
+					least = min(least, left)
+				}
+			}
+		}
+		time.Sleep(3 * time.Minute) // the faults' goroutines end
+		figure(t, fmt.Sprintf("24 h soak with faults on (fake time), 50 slots, %d reads: expired served, least life served from 1 h credentials", reads), "0, ≥ 25 min",
+			fmt.Sprintf("%d, %v", expired, least.Round(time.Second)), expired > 0 || least < 25*time.Minute)
+	})
+}
