@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -68,7 +69,7 @@ func call[Q, A any](f func(context.Context, Q) (A, error)) http.Handler {
 		if r.Method == http.MethodPost {
 			d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
 			d.DisallowUnknownFields()
-			if err := d.Decode(&q); err != nil {
+			if d.Decode(&q) != nil || d.Decode(&struct{}{}) != io.EOF {
 				reply(w, http.StatusBadRequest, &Error{Code: creds.Internal, Message: "the daemon does not understand the request; is it of the same version?"})
 				return
 			}

@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	tea "charm.land/bubbletea/v2"
+	"golang.org/x/term"
+)
+
+// picker lets a person choose a profile: type to filter, arrows to move, Enter
+// to take. Only the rows in sight are drawn, so that thousands stay quick.
+type picker struct {
+	profiles []profile
+	rows     []string // as shown, in columns
+	entries  []searchable
+
+	typed    string
+	found    []int // indices of rows, best first
+	at       int   // of found: the row under the cursor
+	top      int   // of found: the first row in sight
+	width    int   // of the terminal; 0: not known
+	height   int
+	taken    int // index of the profile; -1: none
+	finished bool
+}
+
+var errNothingPicked = &failure{code: exitInterrupted, msg: "nothing was chosen"}
+
+func newPicker(profiles []profile) *picker {
+	p := &picker{profiles: profiles, taken: -1}
+	var t table
+	for _, e := range profiles {
+		t.row(visible(e.Name), e.Kind, visible(e.identity()), visible(e.Region))
+		shown := strings.Join([]string{e.Name, e.Kind, e.identity(), e.Region}, " ")
+		p.entries = append(p.entries, searchable{strings.ToLower(e.Name), strings.ToLower(shown)})
+	}
+	p.rows = t.lines()
+	p.filter()
+	return p
+}
+
+func (p *picker) filter() {
+	p.found, p.at, p.top = match(p.entries, p.typed), 0, 0
+}
+
+// inSight is how many rows fit, below the title and above the footer.
+func (p *picker) inSight() int {
+	if p.height == 0 {
+		return 15
+	}
+	return max(3, min(p.height-4, 25))
+}
+
+func (p *picker) move(by int) {
+	p.at = max(0, min(p.at+by, len(p.found)-1))
+	p.top = max(min(p.top, p.at), p.at-p.inSight()+1)
+}
+
+func (p *picker) Init() tea.Cmd { return nil }
+
+func (p *picker) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		p.width, p.height = msg.Width, msg.Height
+		p.move(0)
+	case tea.PasteMsg:
+		p.typed += printable(msg.Content)
+		p.filter()
+	case tea.KeyPressMsg:
+		return p, p.key(msg)
+	}
+	return p, nil
+}
+
+func (p *picker) key(k tea.KeyPressMsg) tea.Cmd {
+	switch k.String() {
+	case "ctrl+c", "esc", "ctrl+d":
+		p.finished = true
+		return tea.Quit
+	case "enter", "ctrl+j":
+		if len(p.found) == 0 {
+			return nil
+		}
+		p.taken, p.finished = p.found[p.at], true
+		return tea.Quit
+	case "up", "ctrl+p", "shift+tab":
+		p.move(-1)
+	case "down", "ctrl+n", "tab":
+		p.move(1)
+	case "pgup":
+		p.move(-p.inSight())
+	case "pgdown":
+		p.move(p.inSight())
+	case "home":
+		p.move(-len(p.found))
+	case "end":
+		p.move(len(p.found))
+	case "backspace", "ctrl+h":
+		_, n := utf8.DecodeLastRuneInString(p.typed)
+		p.typed = p.typed[:len(p.typed)-n]
+		p.filter()
+	case "ctrl+u":
+		p.typed = ""
+		p.filter()
+	case "ctrl+w":
+		p.typed = p.typed[:strings.LastIndexByte(strings.TrimRight(p.typed, " "), ' ')+1]
+		p.filter()
+	default:
+		if k.Text != "" {
+			p.typed += printable(k.Text)
+			p.filter()
+		}
+	}
+	return nil
+}
+
+func (p *picker) View() tea.View {
+	if p.finished {
+		return tea.NewView("")
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Load which profile? %s\n", p.typed)
+	for i := p.top; i < min(p.top+p.inSight(), len(p.found)); i++ {
+		mark, row := "  ", p.rows[p.found[i]]
+		if p.width > 4 {
+			row = clip(row, p.width-3)
+		}
+		if i == p.at {
+			mark, row = "> ", "\x1b[1m"+row+"\x1b[m"
+		}
+		b.WriteString(mark + row + "\n")
+	}
+	footer := fmt.Sprintf("%d of %d · type to filter, up and down to move, enter to load, esc to leave", len(p.found), len(p.rows))
+	if p.width > 4 {
+		footer = clip(footer, p.width-1)
+	}
+	b.WriteString(footer)
+	return tea.NewView(b.String())
+}
+
+// pick asks the person at the terminal in; what is drawn goes to out.
+func pick(ctx context.Context, in *os.File, out io.Writer, environ []string, profiles []profile) (profile, error) {
+	old, err := term.MakeRaw(int(in.Fd()))
+	if err != nil {
+		return profile{}, failed("the terminal cannot be used: "+err.Error(), "rolecall load PROFILE")
+	}
+	defer func() { _ = term.Restore(int(in.Fd()), old) }()
+	p := newPicker(profiles)
+	// Bubble Tea gets a mere reader: it closes what it polls a terminal with
+	// while it still polls. The reader's last Read ends with the process.
+	_, err = tea.NewProgram(p, tea.WithContext(ctx), tea.WithInput(struct{ io.Reader }{in}), tea.WithOutput(out),
+		tea.WithEnvironment(environ), tea.WithoutSignalHandler()).Run()
+	switch {
+	case p.taken >= 0:
+		return profiles[p.taken], nil
+	case err != nil && !errors.Is(err, tea.ErrProgramKilled) && !errors.Is(err, tea.ErrInterrupted) && ctx.Err() == nil:
+		return profile{}, failed("the terminal cannot be used: "+err.Error(), "rolecall load PROFILE")
+	}
+	return profile{}, errNothingPicked
+}
+
+// screen is where the picker reads and draws: stdin, and stderr, or the
+// terminal itself where stderr is something else, since stdout is for the
+// answer. nil: there is none.
+func (a *app) screen() (in *os.File, out io.Writer, done func()) {
+	if !terminal(a.stdin) {
+		return nil, nil, func() {}
+	}
+	in = a.stdin.(*os.File)
+	if terminal(a.stderr) {
+		return in, a.stderr, func() {}
+	}
+	f, err := os.OpenFile(ttyName, os.O_RDWR, 0)
+	if err != nil {
+		return nil, nil, func() {}
+	}
+	return in, f, func() { _ = f.Close() }
+}
+
+// printable is what may stand in the line that is typed.
+func printable(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(visible(s), "\n", " "), "\t", " ")
+}

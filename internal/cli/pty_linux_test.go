@@ -1,0 +1,227 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"rolecall/internal/fakeaws"
+)
+
+// terminalSession is a program at a pseudo terminal, and what it shows.
+type terminalSession struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	ctrl *os.File
+
+	mu    sync.Mutex // guards shown and grown
+	shown bytes.Buffer
+	grown chan struct{} // closed and replaced when shown grows
+}
+
+func openPty(t *testing.T) (ctrl, tty *os.File) {
+	t.Helper()
+	ctrl, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("this system has no pseudo terminals: %v", err)
+	}
+	t.Cleanup(func() { _ = ctrl.Close() })
+	if err := unix.IoctlSetPointerInt(int(ctrl.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(ctrl.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.IoctlSetWinsize(int(ctrl.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 100}); err != nil {
+		t.Fatal(err)
+	}
+	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ctrl, tty
+}
+
+func atTerminal(t *testing.T, env []string, args ...string) *terminalSession {
+	t.Helper()
+	ctrl, tty := openPty(t)
+	defer tty.Close()
+	s := &terminalSession{t: t, ctrl: ctrl, grown: make(chan struct{}), cmd: exec.Command("rolecall", args...)}
+	s.cmd.Env = append(env, "TERM=xterm")
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = tty, tty, tty
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.cmd.Process.Kill() })
+	go s.read()
+	return s
+}
+
+func (s *terminalSession) read() {
+	buf := make([]byte, 4096)
+	for {
+		n, err := s.ctrl.Read(buf)
+		s.mu.Lock()
+		s.shown.Write(buf[:n])
+		close(s.grown)
+		s.grown = make(chan struct{})
+		s.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+// see waits until text has been shown since the last call of typed.
+func (s *terminalSession) see(text string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		shown, grown := s.shown.String(), s.grown
+		s.mu.Unlock()
+		if strings.Contains(shown, text) {
+			return
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			s.t.Fatalf("never saw %q in:\n%q", text, shown)
+		}
+	}
+}
+
+func (s *terminalSession) typed(keys string) {
+	s.t.Helper()
+	s.mu.Lock()
+	s.shown.Reset()
+	s.mu.Unlock()
+	if _, err := s.ctrl.WriteString(keys); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// ends waits for the program and its exit code.
+func (s *terminalSession) ends(code int) {
+	s.t.Helper()
+	err := s.cmd.Wait()
+	var e *exec.ExitError
+	if err != nil && !errors.As(err, &e) {
+		s.t.Fatal(err)
+	}
+	if got := s.cmd.ProcessState.ExitCode(); got != code {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.t.Fatalf("exit code %d, want %d; shown: %q", got, code, s.shown.String())
+	}
+}
+
+// terminalWorld is a fake AWS, its profiles and a daemon, and the environment of both.
+func terminalWorld(t *testing.T) []string {
+	t.Helper()
+	aws, err := fakeaws.Start(fakeaws.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = aws.Close() })
+	home := t.TempDir()
+	if _, _, err := aws.WriteProfiles(filepath.Join(home, ".aws")); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "rc") // the path of a socket must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	env := append(aws.Environ(), "HOME="+home, "ROLECALL_DIR="+dir, "AWS_EC2_METADATA_DISABLED=true", "PATH="+os.Getenv("PATH"), "GORACE=atexit_sleep_ms=10")
+	daemon := exec.Command("rolecall", "serve", "--listen", "127.0.0.1:0")
+	daemon.Env = env
+	out, err := daemon.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = daemon.Process.Signal(syscall.SIGTERM)
+		if err := daemon.Wait(); err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	if _, err := out.Read(make([]byte, 200)); err != nil {
+		t.Fatal(err)
+	}
+	return env
+}
+
+func TestPickerAtATerminal(t *testing.T) {
+	env := terminalWorld(t)
+	s := atTerminal(t, env, "load")
+	s.see("6 of 6") // static, roles and SSO
+	s.typed("stgn")
+	s.see("1 of 6")
+	s.typed("\r")
+	s.ends(0)
+	s.see("the default slot: profile:staging")
+
+	// What was loaded last is on top.
+	s = atTerminal(t, env, "load", "--slotted")
+	s.see("> \x1b[1mstaging")
+	s.typed("\x1b[B\x1b[A\r")
+	s.ends(0)
+	s.see(`slot "staging": profile:staging`)
+
+	for _, leave := range []string{"\x03", "\x1b"} {
+		s = atTerminal(t, env, "load")
+		s.see("6 of 6")
+		s.typed(leave)
+		s.ends(exitInterrupted)
+		s.see("rolecall: error: nothing was chosen")
+	}
+
+	// Colours are for terminals, and not for those who say NO_COLOR.
+	s = atTerminal(t, env, "status")
+	s.see("\x1b[32mvalid")
+	s.ends(0)
+	s = atTerminal(t, append(env, "NO_COLOR=1"), "status")
+	s.see("(default)  valid")
+	s.ends(0)
+}
+
+// TestExecAtATerminal: Ctrl-C and the size of the terminal are the program's.
+func TestExecAtATerminal(t *testing.T) {
+	env := terminalWorld(t)
+	for _, source := range []string{"dev", "fake"} { // by the daemon; and without one:
+		if source == "fake" {
+			env = append(env, "ROLECALL_DIR="+t.TempDir())
+		}
+		s := atTerminal(t, env, "exec", source, "--", "sh", "-c", `trap 'echo caught; exit 5' INT; test -t 0 && echo ready; while :; do sleep 0.05; done`)
+		s.see("ready")
+		s.typed("\x03")
+		s.see("caught")
+		s.ends(5)
+		s = atTerminal(t, env, "exec", source, "--", "sh", "-c", `echo ready; exec sleep 60`)
+		s.see("ready")
+		if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.cmd.Wait(); err == nil {
+			t.Error("SIGTERM did not reach the program")
+		}
+	}
+}
