@@ -82,7 +82,7 @@ func TestSecondSignal(t *testing.T) {
 	if err := daemon.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for address := strings.Trim(strings.TrimPrefix(url, "http://"), "/"); ; time.Sleep(5 * time.Millisecond) { // until it has seen the first
+	for address := strings.Trim(strings.TrimPrefix(url, "http://"), "/"); ; <-time.After(5 * time.Millisecond) { // until it has seen the first
 		c, err := net.Dial("tcp", address)
 		if err != nil {
 			break

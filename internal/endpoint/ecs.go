@@ -45,7 +45,11 @@ type Record struct {
 
 // Denied says whether the guard turned the request away.
 func (r *Record) Denied() bool {
-	return r.Status == http.StatusUnauthorized || r.Status == http.StatusTooManyRequests || r.Outcome == "foreign_header" || r.Outcome == "foreign_host" || r.Outcome == "absolute_uri"
+	switch r.Outcome {
+	case "foreign_header", "foreign_host", "absolute_uri", "unexpected_body":
+		return true
+	}
+	return r.Status == http.StatusUnauthorized || r.Status == http.StatusTooManyRequests
 }
 
 // ECSConfig of the container-credentials endpoint.

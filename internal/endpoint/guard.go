@@ -63,18 +63,49 @@ func (g *Guard) Set(a Access) {
 	g.access.Store(n)
 }
 
-// refusedHeaders are what browsers and proxies add and SDKs never send. Keys
-// are canonical. Sec-Fetch-Mode is not among them: Node's fetch sends it.
-var refusedHeaders = [...]string{
-	"Origin", "Referer", "Sec-Fetch-Site", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host",
-	"X-Real-Ip", "Via", "Upgrade", "Access-Control-Request-Private-Network",
+// foreignHeader names what browsers and proxies add and SDKs never send; "" for
+// any other header. name is canonical. Sec-Fetch-Mode is let through: Node's
+// fetch sends it.
+func foreignHeader(name string) string {
+	if name == "" {
+		return ""
+	}
+	prefix := ""
+	switch name[0] { // every request has a few names, and most end here
+	case 'A':
+		prefix = "Access-Control-"
+	case 'P':
+		prefix = "Proxy-"
+	case 'S':
+		if name == "Sec-Fetch-Mode" {
+			return ""
+		}
+		prefix = "Sec-"
+	case 'X':
+		if name == "X-Real-Ip" {
+			return name
+		}
+		prefix = "X-Forwarded-"
+	case 'C', 'F', 'O', 'R', 'U', 'V':
+		switch name {
+		case "Cookie", "Forwarded", "Origin", "Referer", "Upgrade", "Upgrade-Insecure-Requests", "Via":
+			return name
+		}
+		return ""
+	default:
+		return ""
+	}
+	if strings.HasPrefix(name, prefix) {
+		return prefix + "*" // the rest is the client's
+	}
+	return ""
 }
 
 // foreign says why a request cannot come from an SDK on this host: a page in a
 // browser, a proxy, a name that was pointed here. It costs no secret.
 func (g *Guard) foreign(r *http.Request, c *Conn) *Refusal {
-	for _, h := range refusedHeaders {
-		if _, there := r.Header[h]; there {
+	for name := range r.Header {
+		if h := foreignHeader(name); h != "" {
 			return refuse(http.StatusForbidden, "foreign_header", "requests with the header "+h+" are refused: they come from a browser or through a proxy")
 		}
 	}
@@ -83,6 +114,12 @@ func (g *Guard) foreign(r *http.Request, c *Conn) *Refusal {
 	}
 	if !g.hostAllowed(r.Host, c) {
 		return refuse(http.StatusForbidden, "foreign_host", "the Host header does not name this listener; ask for "+c.hosts.first)
+	}
+	if r.ContentLength != 0 && r.Method != http.MethodPut {
+		// What two parsers may delimit differently is how requests are smuggled.
+		refused := refuse(http.StatusBadRequest, "unexpected_body", "only uploads (PUT) have a body")
+		refused.Close = true
+		return refused
 	}
 	return nil
 }
@@ -106,6 +143,9 @@ func (g *Guard) authority(r *http.Request, c *Conn) *Refusal {
 		}
 		return g.refused.note(c.key(), refuse(http.StatusUnauthorized, "wrong_token", "the authorization token is wrong; `rolecall env` prints the file that holds it"))
 	}
+	if pageRenderer(r.Header) {
+		return refuse(http.StatusForbidden, "foreign_header", "browsers and programs that render pages (a User-Agent that begins with Mozilla/) need the authorization token")
+	}
 	switch a.Mode {
 	case AuthNone:
 		return nil
@@ -117,6 +157,14 @@ func (g *Guard) authority(r *http.Request, c *Conn) *Refusal {
 		}
 	}
 	return g.refused.note(c.key(), refuse(http.StatusUnauthorized, "no_token", "an authorization token is needed; `rolecall env` sets AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"))
+}
+
+// pageRenderer says whether a program fetches what pages tell it to: a browser
+// too old to send Sec-Fetch-Site, or a converter of HTML to PDF. Its user may
+// have credentials; the page may not.
+func pageRenderer(h http.Header) bool {
+	v := h["User-Agent"]
+	return len(v) > 0 && strings.HasPrefix(v[0], "Mozilla/")
 }
 
 // authorization is the presented token: the whole header value, without the

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -19,6 +20,7 @@ type Refusal struct {
 	Hint       string        // told apart in the body; Msg has it too, as SDKs show nothing else
 	RetryAfter time.Duration // zero: none told
 	Allow      string        // of a 405
+	Close      bool          // the connection ends with this answer
 }
 
 func (r *Refusal) Error() string { return r.Msg }
@@ -102,8 +104,10 @@ func (d *Document) write(w http.ResponseWriter) {
 	_, _ = w.Write(d.body) // a client that went away is no fault of ours
 }
 
+// writeJSON answers with what may hold names that somebody chose, and so escapes
+// what means something in HTML.
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	body := encode(v)
+	body, _ := json.Marshal(v) // this package's own structs: it cannot fail
 	h := w.Header()
 	setCommon(h)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -119,7 +123,7 @@ func (r *Refusal) write(w http.ResponseWriter) {
 	if r.Allow != "" {
 		h.Set("Allow", r.Allow)
 	}
-	if r.Status == http.StatusRequestEntityTooLarge {
+	if r.Close {
 		h.Set("Connection", "close")
 	}
 	writeJSON(w, r.Status, wireError{strconv.Itoa(r.Status), r.Msg, r.Code, r.Msg, r.Hint})

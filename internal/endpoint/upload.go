@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"rolecall/internal/creds"
 )
@@ -55,7 +56,9 @@ func readUpload(w http.ResponseWriter, r *http.Request, now time.Time) (Upload, 
 	if err != nil {
 		var big *http.MaxBytesError
 		if errors.As(err, &big) {
-			return Upload{}, refuse(http.StatusRequestEntityTooLarge, "too_large", "the body is larger than 64 KiB")
+			refused := refuse(http.StatusRequestEntityTooLarge, "too_large", "the body is larger than 64 KiB")
+			refused.Close = true
+			return Upload{}, refused
 		}
 		return Upload{}, BadRequest("the body ended early")
 	}
@@ -93,11 +96,17 @@ func parseUpload(body []byte, now time.Time) (Upload, error) {
 	if c.Remaining(now) <= 0 {
 		return Upload{}, BadRequest("the uploaded credentials have expired; Creds.expiration is in milliseconds since 1970")
 	}
-	if len(u.ProfileName) > 256 || strings.ContainsFunc(u.ProfileName, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return Upload{}, BadRequest("ProfileName is too long or has control characters")
+	for _, name := range []string{u.ProfileName, u.Creds.RoleName} {
+		if len(name) > 256 || strings.ContainsFunc(name, unseen) {
+			return Upload{}, BadRequest("ProfileName or roleName is too long or has invisible characters")
+		}
 	}
 	return Upload{u.ProfileName, c}, nil
 }
+
+// unseen are control and format characters and line separators: they could make
+// one line of a log or a list look like another.
+func unseen(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
 
 // padAccount gives a number back the leading zeros that account ids have.
 func padAccount(s string) string {

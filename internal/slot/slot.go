@@ -78,11 +78,11 @@ func (s *Slot) Credentials(ctx context.Context) (*Held, error) {
 			return h, nil
 		}
 	}
-	return s.wait(ctx, h, patience)
+	return s.wait(ctx, patience)
 }
 
 // wait is the slow path of Credentials.
-func (s *Slot) wait(ctx context.Context, h *Held, patience time.Duration) (*Held, error) {
+func (s *Slot) wait(ctx context.Context, patience time.Duration) (*Held, error) {
 	f, refused := s.join(false)
 	if f != nil {
 		timer := time.NewTimer(patience)
@@ -101,7 +101,7 @@ func (s *Slot) wait(ctx context.Context, h *Held, patience time.Duration) (*Held
 		}
 	}
 	// A set that is about to end beats none; one that has ended is none.
-	if h = s.held.Load(); h != nil && h.life.remaining(s.table.clock.Now()) > 0 {
+	if h := s.held.Load(); h != nil && h.life.remaining(s.table.clock.Now()) > 0 {
 		return h, nil
 	}
 	return nil, refused

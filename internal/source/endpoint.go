@@ -114,35 +114,42 @@ func (r *Resolver) service(name, region string, sc *scope) (service, error) {
 	if r.toggle("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls", sc) {
 		return s, nil
 	}
-	text, from := r.endpointURL(s, sc)
-	if text == "" {
+	v, from := r.endpointURL(s, sc)
+	if v.Text == "" {
 		return s, nil
 	}
-	if msg := checkEndpoint(text); msg != "" {
+	local, msg := checkEndpoint(v.Text)
+	if msg != "" {
 		return s, r.notConfigured(from+" "+msg, "http:// is accepted for this machine only (localhost, loopback and link-local addresses); use https://")
 	}
-	s.endpoint = strings.TrimSuffix(text, "/")
+	if v.File != "" && !local { // it is told SSO tokens
+		if err := r.trusted(v, "endpoint_url is not followed"); err != nil {
+			return s, err
+		}
+	}
+	s.endpoint = strings.TrimSuffix(v.Text, "/")
 	s.fips, s.dualstack = false, false // the SDK refuses them beside an endpoint
 	return s, nil
 }
 
-func (r *Resolver) endpointURL(s service, sc *scope) (text, from string) {
+// endpointURL is the URL with the file it is from, and where it stands.
+func (r *Resolver) endpointURL(s service, sc *scope) (v awsconfig.Value, from string) {
 	variable, section := s.names()
 	for _, name := range []string{variable, "AWS_ENDPOINT_URL"} {
 		if text := r.cfg.Getenv(name); text != "" {
-			return text, name
+			return awsconfig.Value{Text: text}, name
 		}
 	}
 	if v, ok := sc.value("services"); ok {
 		services, _ := sc.files.Services(v.Text)
 		if v, ok := services.Sub(section, "endpoint_url"); ok && v.Text != "" {
-			return v.Text, at(v)
+			return v, at(v)
 		}
 	}
 	if v, ok := sc.value("endpoint_url"); ok {
-		return v.Text, at(v)
+		return v, at(v)
 	}
-	return "", ""
+	return awsconfig.Value{}, ""
 }
 
 // toggle reads a boolean: the variable where it is set, else the profile's.
@@ -154,19 +161,22 @@ func (r *Resolver) toggle(variable, key string, sc *scope) bool {
 	return strings.EqualFold(v.Text, "true")
 }
 
-// checkEndpoint says what is wrong with an endpoint's URL, "" for nothing. It
-// does not repeat the URL, which may hold a password.
-func checkEndpoint(text string) string {
+// checkEndpoint says whether an endpoint's URL is this machine's, and what is
+// wrong with it, "" for nothing. It does not repeat the URL, which may hold a
+// password.
+func checkEndpoint(text string) (local bool, msg string) {
 	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return "is not an endpoint: it must be https://HOST, with no user, query or fragment"
-	case u.Scheme == "https", u.Scheme == "http" && localHost(u.Hostname()):
-		return ""
-	case u.Scheme == "http":
-		return "would send credentials unencrypted to " + u.Host
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return false, "is not an endpoint: it must be https://HOST, with no user, query or fragment"
 	}
-	return "is neither https:// nor http://"
+	local = localHost(u.Hostname())
+	switch {
+	case u.Scheme == "https", u.Scheme == "http" && local:
+		return local, ""
+	case u.Scheme == "http":
+		return false, "would send credentials unencrypted to " + u.Host
+	}
+	return false, "is neither https:// nor http://"
 }
 
 // validRegion takes what can be part of a host's name.

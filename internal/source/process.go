@@ -32,22 +32,23 @@ func (r *Resolver) processLink(s *awsconfig.Section) (*link, error) {
 	if err != nil {
 		return nil, r.notConfigured(at(command)+" credential_process: "+err.Error(), "correct the command")
 	}
-	if err := r.trusted(command); err != nil {
+	if err := r.trusted(command, "credential_process is not run"); err != nil {
 		return nil, err
 	}
 	p := &process{r: r, label: fmt.Sprintf("credential_process of profile %q", s.Name), command: command, argv: argv, profile: s.Name}
 	return &link{provider: p, timeout: processTimeout, key: []string{"process=" + digest(command.Text)}}, nil
 }
 
-// trusted refuses to run what another user could have written.
-func (r *Resolver) trusted(command awsconfig.Value) error {
-	_, err := privatefile.ReadTrusted(command.File, awsconfig.MaxFileSize)
+// trusted refuses a setting that another user could have written; consequence
+// says what is therefore not done.
+func (r *Resolver) trusted(v awsconfig.Value, consequence string) error {
+	_, err := privatefile.ReadTrusted(v.File, awsconfig.MaxFileSize)
 	var unsafe *privatefile.UnsafeError
 	switch {
 	case errors.As(err, &unsafe):
-		return r.notConfigured("credential_process is not run: "+unsafe.Error(), unsafe.Hint())
+		return r.notConfigured(consequence+": "+unsafe.Error(), unsafe.Hint())
 	case err != nil:
-		return r.notConfigured("credential_process is not run: "+err.Error(), "")
+		return r.notConfigured(consequence+": "+err.Error(), "")
 	}
 	return nil
 }

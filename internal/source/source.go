@@ -75,14 +75,16 @@ type Source struct {
 	// Upstream names what the last call goes to, e.g. "sts/eu-west-1", for
 	// limits on its rate. "" where everything is local.
 	Upstream string
-	// Timeout is how long one Retrieve may take: 10 s, and 60 s more where a
+	// Timeout is how long one Retrieve may take: 9.5 s, and 59.5 s where a
 	// credential_process runs.
 	Timeout time.Duration
 }
 
+// An attempt has ended within 10 s, or a minute where a credential_process runs
+// (the SDKs' own limit), with the time that ending takes.
 const (
-	callTimeout    = 10 * time.Second
-	processTimeout = 60 * time.Second
+	callTimeout    = 9500 * time.Millisecond
+	processTimeout = 59500 * time.Millisecond
 )
 
 // link is one way to credentials as the settings describe it now.

@@ -215,7 +215,7 @@ func TestEndpoints(t *testing.T) {
 		}
 	}
 	for _, url := range []string{"http://example.com", "http://10.0.0.1", "ftp://localhost", "https://", "x", "https://u:p@h", "https://h?x=1", "https://h#x", "http://localhost.example.com", ":"} {
-		if checkEndpoint(url) == "" {
+		if _, msg := checkEndpoint(url); msg == "" {
 			t.Errorf("%q was taken", url)
 		}
 	}

@@ -11,45 +11,57 @@ import (
 	"sync"
 )
 
-var build struct {
+// binary is one way to build rolecall.
+type binary struct {
 	once sync.Once
 	dir  string
 	path string
 	err  error
 }
 
+var checked, plain binary
+
 // Binary is the path of a freshly built rolecall, with the race detector when
 // the test program has it. Main removes it.
 func Binary() (string, error) {
-	build.once.Do(func() {
-		build.dir, build.err = os.MkdirTemp("", "rolecall-build-")
-		if build.err != nil {
-			return
-		}
-		build.path = filepath.Join(build.dir, "rolecall")
-		if runtime.GOOS == "windows" {
-			build.path += ".exe"
-		}
-		args := []string{"build", "-o", build.path}
-		if raceDetector {
-			args = append(args, "-race")
-		}
-		c := exec.Command("go", append(args, "rolecall")...)
-		if !raceDetector {
-			c.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is shipped
-		}
-		if out, err := c.CombinedOutput(); err != nil {
-			build.err = fmt.Errorf("building rolecall: %w\n%s", err, out)
-		}
-	})
-	return build.path, build.err
+	if !raceDetector {
+		return Plain()
+	}
+	return checked.build("-race")
 }
 
-// Main is for TestMain: it runs the tests and removes the binary.
+// Plain is the path of one as it is shipped, whatever the test program is.
+func Plain() (string, error) { return plain.build() }
+
+func (b *binary) build(flags ...string) (string, error) {
+	b.once.Do(func() {
+		b.dir, b.err = os.MkdirTemp("", "rolecall-build-")
+		if b.err != nil {
+			return
+		}
+		b.path = filepath.Join(b.dir, "rolecall")
+		if runtime.GOOS == "windows" {
+			b.path += ".exe"
+		}
+		args := append([]string{"build", "-o", b.path}, flags...)
+		c := exec.Command("go", append(args, "rolecall")...)
+		if len(flags) == 0 {
+			c.Env = append(os.Environ(), "CGO_ENABLED=0")
+		}
+		if out, err := c.CombinedOutput(); err != nil {
+			b.err = fmt.Errorf("building rolecall: %w\n%s", err, out)
+		}
+	})
+	return b.path, b.err
+}
+
+// Main is for TestMain: it runs the tests and removes what was built.
 func Main(run func() int) int {
 	code := run()
-	if build.dir != "" {
-		_ = os.RemoveAll(build.dir)
+	for _, b := range []*binary{&checked, &plain} {
+		if b.dir != "" {
+			_ = os.RemoveAll(b.dir)
+		}
 	}
 	return code
 }

@@ -35,6 +35,7 @@ type Options struct {
 	Files  []*os.File // inherited from descriptor 3 on
 	Listen string     // instead of 127.0.0.1:0; "-" for no such flag
 	Fails  bool       // it is expected to end by itself, or not cleanly
+	Plain  bool       // never with the race detector: for figures of time and memory
 }
 
 // Serve runs `rolecall serve ARGS` on a free port of loopback until the test
@@ -55,6 +56,9 @@ func (w *World) ServeWith(o Options, args ...string) *Daemon {
 func (w *World) Start(o Options, args ...string) (*Daemon, error) {
 	w.T.Helper()
 	bin, err := Binary()
+	if o.Plain {
+		bin, err = Plain()
+	}
 	if err != nil {
 		w.T.Fatal(err)
 	}
