@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,12 @@ type Ready struct {
 // drainTime is what requests under way get at the end.
 const drainTime = 4 * time.Second
 
+// heapRoom is reserved and never touched, so it takes no memory. It lets the
+// garbage collector rest for longer between two runs, each of which costs the
+// same however little there is to collect; a larger GOGC would do so too, but in
+// proportion to what thousands of connections hold.
+const heapRoom = 8 << 20
+
 // daemon is one running daemon.
 type daemon struct {
 	c         Config
@@ -86,6 +93,8 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer d.closeAll()
+	room := make([]byte, heapRoom)
+	defer runtime.KeepAlive(room)
 	front, stopFront := context.WithCancelCause(ctx) // what clients see; ends first
 	back, stopBack := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBack()

@@ -96,9 +96,14 @@ func (d *daemon) listeners() []binding {
 	return slices.Clone(d.bound)
 }
 
-// listening has no TCP keep-alive: setting it takes four system calls for each
-// connection, and the endpoint closes idle ones by itself.
-var listening = net.ListenConfig{KeepAlive: -1}
+// listening has no TCP keep-alive (setting it takes four system calls for each
+// connection, and the endpoint closes idle ones by itself) and no Multipath TCP,
+// Go's default, which costs at each read and write and gains nothing here.
+func listening() *net.ListenConfig {
+	l := &net.ListenConfig{KeepAlive: -1}
+	l.SetMultipathTCP(false)
+	return l
+}
 
 // bindAll binds all addresses or none.
 func bindAll(addrs []config.ListenAddr) (bound []net.Listener, err error) {
@@ -107,7 +112,7 @@ func bindAll(addrs []config.ListenAddr) (bound []net.Listener, err error) {
 		if a.Addr().Is6() {
 			network = "tcp6"
 		}
-		ln, err := listening.Listen(context.Background(), network, a.String())
+		ln, err := listening().Listen(context.Background(), network, a.String())
 		if err != nil {
 			for _, b := range bound {
 				_ = b.Close()

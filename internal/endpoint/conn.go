@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"rolecall/internal/peer"
 )
@@ -24,6 +25,8 @@ type Conn struct {
 	peer  atomic.Pointer[peer.Peer] // nil: not looked up
 	phase atomic.Uint64             // what it does, and since which tick; see sweep.go
 	gone  sync.Once
+
+	deadlines atomic.Bool // one was set once
 }
 
 type connKey struct{}
@@ -62,6 +65,27 @@ func (c *Conn) loopback() bool {
 // localHost is the connection's own address as a Host header has it.
 func (c *Conn) localHost() string {
 	return netip.AddrPortFrom(c.local.Addr(), c.local.Port()).String()
+}
+
+// SetReadDeadline leaves out what net/http does twice a request for nothing
+// here: taking away a deadline where none was ever set, and setting one in 1970
+// to end the read of one byte that ends by itself, see Read. Below TLS there is
+// no such read.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	if !c.deadlines.Load() && (t.IsZero() || t.Unix() == 1 && c.server.c.TLS == nil) {
+		return nil
+	}
+	c.deadlines.Store(true)
+	return c.Conn.SetReadDeadline(t)
+}
+
+// SetWriteDeadline does not take away what was never set either.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	if t.IsZero() && !c.deadlines.Load() {
+		return nil
+	}
+	c.deadlines.Store(true)
+	return c.Conn.SetWriteDeadline(t)
 }
 
 // Close closes the connection; the server forgets it the first time.
