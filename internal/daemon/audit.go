@@ -29,6 +29,8 @@ type auditor struct {
 
 	spare    []endpoint.Record // swapped with filled by run, like buf its own
 	buf      []byte
+	second   int64 // that stamp tells
+	stamp    []byte
 	programs programs
 }
 
@@ -69,7 +71,7 @@ func (a *auditor) Audit(r endpoint.Record) {
 // leaves out.
 func (a *auditor) wanted(r endpoint.Record) bool {
 	if r.Target.Kind == endpoint.Health || r.Target.Kind == endpoint.HealthOfSlot {
-		return r.Denied()
+		return r.Outcome != "ok"
 	}
 	return severity(&r) >= a.level.Level()
 }

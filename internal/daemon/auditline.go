@@ -16,10 +16,8 @@ func (a *auditor) append(b []byte, r *endpoint.Record) []byte {
 	l := line{b, a.json, true}
 	if a.json {
 		l.b = append(l.b, '{')
-		l.time("time", r.Time, time.RFC3339Nano)
-	} else {
-		l.time("time", r.Time, time.TimeOnly)
 	}
+	l.stamp(a, r.Time)
 	l.text("level", severity(r).String())
 	l.text("msg", message(r))
 	l.text("endpoint", r.Endpoint)
@@ -96,6 +94,29 @@ func (l *line) number(k string, n int64) {
 	l.key(k)
 	l.b = strconv.AppendInt(l.b, n, 10)
 }
+
+// stamp adds the time. The part that changes once a second is formatted once a
+// second.
+func (l *line) stamp(a *auditor, t time.Time) {
+	if second := t.Unix(); second != a.second {
+		layout := time.TimeOnly
+		if a.json {
+			layout, t = "2006-01-02T15:04:05", t.UTC()
+		}
+		a.second, a.stamp = second, t.AppendFormat(a.stamp[:0], layout)
+	}
+	l.key("time")
+	if !l.json {
+		l.b = append(l.b, a.stamp...)
+		return
+	}
+	micros := t.Nanosecond() / 1000
+	l.b = append(l.b, '"')
+	l.b = append(l.b, a.stamp...)
+	l.b = append(l.b, '.', digit(micros/100000), digit(micros/10000), digit(micros/1000), digit(micros/100), digit(micros/10), digit(micros), 'Z', '"')
+}
+
+func digit(n int) byte { return '0' + byte(n%10) }
 
 func (l *line) time(k string, t time.Time, layout string) {
 	l.key(k)

@@ -22,11 +22,14 @@ type Conn struct {
 	local  netip.AddrPort
 
 	once  sync.Once
-	peer  atomic.Pointer[peer.Peer] // nil: not looked up
-	phase atomic.Uint64             // what it does, and since which tick; see sweep.go
+	peer  peer.Peer     // see Peer
+	phase atomic.Uint64 // what it does, and since which tick; see sweep.go
 	gone  sync.Once
 
 	deadlines atomic.Bool // one was set once
+
+	next, prev *Conn // guarded by server.mu, like listed
+	listed     bool
 }
 
 type connKey struct{}
@@ -48,14 +51,14 @@ func unwrap(c net.Conn) *Conn {
 
 // Peer is who is at the other end, asked of the kernel once.
 func (c *Conn) Peer() peer.Peer {
-	c.once.Do(func() {
-		p := peer.Peer{}
-		if c.server.c.Peers != nil && c.loopback() {
-			p = c.server.c.Peers.TCP(c.local, c.remote)
-		}
-		c.peer.Store(&p)
-	})
-	return *c.peer.Load()
+	c.once.Do(c.lookUp)
+	return c.peer
+}
+
+func (c *Conn) lookUp() {
+	if c.server.c.Peers != nil && c.loopback() {
+		c.peer = c.server.c.Peers.TCP(c.local, c.remote)
+	}
 }
 
 func (c *Conn) loopback() bool {

@@ -49,7 +49,7 @@ type Server struct {
 	failed  chan error // has room for one
 
 	mu     sync.Mutex // guards what follows
-	conns  map[*Conn]struct{}
+	conns  list
 	retire []func() // one for each listener
 }
 
@@ -61,7 +61,7 @@ func NewServer(c ServerConfig) *Server {
 	if c.ErrorLog == nil {
 		c.ErrorLog = log.New(io.Discard, "", 0)
 	}
-	s := &Server{c: c, conns: map[*Conn]struct{}{}, failed: make(chan error, 1)}
+	s := &Server{c: c, failed: make(chan error, 1)}
 	s.http = &http.Server{
 		Handler:        c.Handler,
 		MaxHeaderBytes: maxHeader - 4096, // net/http adds 4 KiB of its own
@@ -159,36 +159,30 @@ func (s *Server) quiet(ctx context.Context) {
 func (s *Server) snapshot() []*Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]*Conn, 0, len(s.conns))
-	for c := range s.conns {
-		all = append(all, c)
-	}
-	return all
+	return s.conns.all()
 }
 
 func (s *Server) forget(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
+	s.conns.remove(c)
 }
 
 // admit counts a new connection; false when there is no room.
 func (s *Server) admit(c *Conn) bool {
-	s.mu.Lock()
-	full := len(s.conns) >= s.c.MaxConnections
-	if !full {
-		s.conns[c] = struct{}{}
-	}
-	s.mu.Unlock()
-	if !full {
+	if s.add(c, s.c.MaxConnections) {
 		return true
 	}
-	if !s.evict() {
-		return false
-	}
+	return s.evict() && s.add(c, s.c.MaxConnections+1) // another may have come meanwhile
+}
+
+func (s *Server) add(c *Conn, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conns[c] = struct{}{}
+	if s.conns.n >= most {
+		return false
+	}
+	s.conns.add(c)
 	return true
 }
 

@@ -12,9 +12,9 @@ import (
 // does and since when, and the sweep closes those that took too long.
 const (
 	sweepEvery  = 500 * time.Millisecond
-	headerTicks = uint64(5 * time.Second / sweepEvery)  // to send a request's header
-	answerTicks = uint64(10 * time.Second / sweepEvery) // from header to the end of the answer: body, wait, writing
-	idleTicks   = uint64(2 * time.Minute / sweepEvery)  // between requests
+	headerTicks = uint64(5 * time.Second / sweepEvery) // to send a request's header
+	answerTicks = uint64(9 * time.Second / sweepEvery) // from header to the end of the answer (body, wait, writing), which with a tick or two is 10 s at most
+	idleTicks   = uint64(2 * time.Minute / sweepEvery) // between requests
 )
 
 type phase uint64
@@ -93,16 +93,24 @@ func (s *Server) sweep(ctx context.Context) {
 // evict makes room by closing the connection that is idle for longest; false
 // when all are at work.
 func (s *Server) evict() bool {
-	var oldest *Conn
+	c := s.oldestIdle()
+	if c == nil {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
+
+// oldestIdle makes no copy as sweep does: with all places taken it is called for
+// every new client.
+func (s *Server) oldestIdle() (oldest *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var at uint64
-	for _, c := range s.snapshot() {
+	for c := s.conns.first; c != nil; c = c.next {
 		if p, began := c.since(); p == idle && (oldest == nil || began < at) {
 			oldest, at = c, began
 		}
 	}
-	if oldest == nil {
-		return false
-	}
-	_ = oldest.Close()
-	return true
+	return oldest
 }

@@ -74,7 +74,7 @@ func New(c Config) *Table {
 	t := &Table{clock: c.Clock, store: c.Store, prepare: c.Prepare, random: c.Random, observe: c.Observe,
 		named: newIndex(), derived: newIndex(), wake: make(chan struct{}, 1)}
 	if t.clock == nil {
-		t.clock = SystemClock
+		t.clock = SystemClock()
 	}
 	if t.store == nil {
 		t.store = unshared{}
