@@ -36,14 +36,16 @@ func floors() map[string]int {
 		"internal/doctor": 3,
 		"internal/daemon": 3,
 
-		"internal/cli": 4,
+		"internal/demo": 4,
 
-		"": 5, // main
+		"internal/cli": 5,
+
+		"": 6, // main
 	}
 }
 
 // standIn is the fake AWS. It stands on no floor: it imports nothing of ours,
-// and only tests and the cli (its demo and mock commands) may import it.
+// and only tests, demo and the cli (its mock command) may import it.
 const standIn = "internal/fakeaws"
 
 // exceptions are imports within one floor that are allowed all the same, each
@@ -83,6 +85,8 @@ func forbidden() map[string]map[string]string {
 		ours   = module + "/internal/"
 		sdk    = "slot keeps credentials fresh wherever they come from"
 		places = "a slot does not know who asks, nor over what"
+		users  = "the demo must see what programs see: over HTTP, and over the control socket"
+		behind = "wire details and locks are behind daemon, control and demo"
 	)
 	return map[string]map[string]string{
 		"internal/creds": {
@@ -127,9 +131,16 @@ func forbidden() map[string]map[string]string {
 			ours + "slot":     "the doctor must see what users see: through control and the endpoints",
 			ours + "endpoint": "the doctor must see what users see: through control and the endpoints",
 		},
+		"internal/demo": {
+			ours + "slot":     users,
+			ours + "endpoint": users,
+		},
 		"internal/cli": {
-			ours + "slot":     "wire details and locks are behind daemon and control",
-			ours + "endpoint": "wire details and locks are behind daemon and control",
+			ours + "slot":     behind,
+			ours + "endpoint": behind,
+			http:              behind,
+			"sync":            behind,
+			"sync/":           behind,
 		},
 	}
 }
@@ -172,10 +183,10 @@ func floorFault(from string, floor int, to string) string {
 		return "the fake AWS must stand for AWS, so it knows nothing of ours"
 	}
 	if to == standIn {
-		if from == "internal/cli" {
+		if from == "internal/demo" || from == "internal/cli" {
 			return ""
 		}
-		return "only tests and the cli's demo and mock commands may use the fake AWS"
+		return "only tests, demo, and the cli's mock command may use the fake AWS"
 	}
 	if from == "" && to != "internal/cli" {
 		return "main only hands over to cli"

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rolecall/internal/creds"
 	"rolecall/internal/endpoint"
 	"rolecall/internal/peer"
 )
@@ -21,6 +22,7 @@ type auditor struct {
 	json    bool
 	level   *slog.LevelVar
 	metrics *metrics
+	token   creds.Secret // not to be written, even where a client put it in a URL
 	lost    atomic.Uint64
 
 	mu     sync.Mutex // guards what follows
@@ -39,8 +41,8 @@ const (
 	auditGather = 50 * time.Millisecond // at least this between two writes
 )
 
-func newAuditor(out io.Writer, json bool, level *slog.LevelVar, m *metrics) *auditor {
-	return &auditor{out: out, json: json, level: level, metrics: m, wake: make(chan struct{}, 1)}
+func newAuditor(out io.Writer, json bool, level *slog.LevelVar, m *metrics, token creds.Secret) *auditor {
+	return &auditor{out: out, json: json, level: level, metrics: m, token: token, wake: make(chan struct{}, 1)}
 }
 
 // Audit counts and keeps a record. It takes no longer than a copy.

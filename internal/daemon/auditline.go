@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -24,7 +25,7 @@ func (a *auditor) append(b []byte, r *endpoint.Record) []byte {
 	l.text("method", r.Method)
 	l.text("target", r.Target.Kind.String())
 	if r.Target.Name != "" {
-		l.text("name", r.Target.Name)
+		l.text("name", a.masked(r.Target.Name))
 	}
 	l.text("outcome", r.Outcome)
 	l.number("status", int64(r.Status))
@@ -51,6 +52,42 @@ func (a *auditor) append(b []byte, r *endpoint.Record) []byte {
 		l.b = append(l.b, '}')
 	}
 	return append(l.b, '\n')
+}
+
+// longestRun is how many letters and digits in a row a name may have in the log.
+// AWS's secrets and tokens have more, and names of people's making have not.
+const longestRun = 35
+
+// masked is a name without what a client put in a URL by mistake: our own
+// authorization token, and what looks like a key or token of AWS's.
+func (a *auditor) masked(name string) string {
+	if !a.token.IsZero() {
+		name = strings.ReplaceAll(name, a.token.Reveal(), hiddenText)
+	}
+	if len(name) <= longestRun {
+		return name
+	}
+	var out strings.Builder
+	for name != "" {
+		n := 0
+		for n < len(name) && inSecrets(name[n]) {
+			n++
+		}
+		if n > longestRun {
+			out.WriteString(hiddenText)
+		} else {
+			n = min(n+1, len(name)) // with the character that ended it
+			out.WriteString(name[:n])
+		}
+		name = name[n:]
+	}
+	return out.String()
+}
+
+const hiddenText = "[redacted]"
+
+func inSecrets(c byte) bool {
+	return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' || c == '+' || c == '/' || c == '='
 }
 
 // message is what a person searches the log for.

@@ -154,7 +154,7 @@ func start(c Config) (*daemon, error) {
 		return nil, err
 	}
 	d.metrics = newMetrics()
-	d.audit = newAuditor(c.Stderr, useJSON(c, settings.Log), &d.level, d.metrics)
+	d.audit = newAuditor(c.Stderr, useJSON(c, settings.Log), &d.level, d.metrics, d.token)
 	d.table = slot.New(slot.Config{
 		Store:   c.Store,
 		Prepare: func(c creds.Credentials, expires time.Time) any { return endpoint.NewDocument(c, expires) },

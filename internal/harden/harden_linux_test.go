@@ -34,20 +34,33 @@ func TestMain(m *testing.M) {
 }
 
 func TestProcess(t *testing.T) {
-	for _, memlock := range []string{"unlimited", "65536:65536"} {
-		c := exec.Command("prlimit", "--memlock="+memlock, os.Args[0])
-		c.Env = append(os.Environ(), "HARDEN_CHILD=1")
-		out, err := c.CombinedOutput()
+	privileged := os.Geteuid() == 0
+	drop := []string{"setpriv", "--inh-caps=-ipc_lock", "--bounding-set=-ipc_lock"}
+	for _, c := range []struct {
+		name, want string
+		prefix     []string
+		root       bool // only root can do so
+	}{
+		{"no limit", "closed locked", []string{"prlimit", "--memlock=unlimited"}, true},
+		{"a limit, and the privilege to pass over it", "closed locked", []string{"prlimit", "--memlock=65536:65536"}, true},
+		{"a limit", "closed unlocked", append([]string{"prlimit", "--memlock=65536:65536"}, drop...), true},
+		{"a limit, without privileges", "closed unlocked", []string{"prlimit", "--memlock=65536:65536"}, false},
+	} {
+		if c.root != privileged {
+			continue
+		}
+		cmd := exec.Command(c.prefix[0], append(c.prefix[1:], os.Args[0])...)
+		cmd.Env = append(os.Environ(), "HARDEN_CHILD=1")
+		out, err := cmd.CombinedOutput()
 		if err != nil {
 			if strings.Contains(string(out), "not permitted") {
-				t.Logf("left out: the limit on locked memory cannot be set to %s here", memlock)
+				t.Logf("left out: %s cannot be had here", c.name)
 				continue
 			}
-			t.Fatalf("%v: %s", err, out)
+			t.Fatalf("%s: %v: %s", c.name, err, out)
 		}
-		want := map[string]string{"unlimited": "closed locked", "65536:65536": "closed unlocked"}[memlock]
-		if string(out) != want {
-			t.Errorf("memlock %s: %q, want %q", memlock, out, want)
+		if string(out) != c.want {
+			t.Errorf("%s: %q, want %q", c.name, out, c.want)
 		}
 	}
 }

@@ -81,8 +81,9 @@ func TestFigureSoak24h(t *testing.T) {
 				func() { u.delay = 30 * time.Second },
 			}[rnd.IntN(6)]
 			u.set(fault)
+			lasts := time.Duration(30+rnd.IntN(60)) * time.Second
 			go func() {
-				time.Sleep(time.Duration(30+rnd.IntN(60)) * time.Second)
+				time.Sleep(lasts)
 				u.set(func() { u.fail, u.change, u.delay = nil, nil, 0 })
 			}()
 			if minute%180 == 90 { // the wall clock is set, and set right again

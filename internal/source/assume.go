@@ -176,7 +176,7 @@ func fromSTS(c *ststypes.Credentials, arn, label string, seen *exchange) (creds.
 		AccessKeyID:     *c.AccessKeyId,
 		SecretAccessKey: creds.NewSecret(*c.SecretAccessKey),
 		SessionToken:    creds.NewSecret(*c.SessionToken),
-		Expires:         c.Expiration.Round(0).Truncate(time.Second),
+		Expires:         told(c.Expiration.Round(0).Truncate(time.Second)),
 		RoleARN:         arn,
 		RoleName:        creds.RoleNameFromARN(arn),
 		AccountID:       creds.AccountFromARN(arn),

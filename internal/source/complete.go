@@ -43,6 +43,16 @@ func complete(c creds.Credentials, what string) (creds.Credentials, error) {
 	return c, nil
 }
 
+// told is an end as an upstream told it. Go's zero time, which is what helpers
+// written in Go send when they have no credentials, is long past; in Credentials
+// it would mean that they never end.
+func told(end time.Time) time.Time {
+	if end.IsZero() {
+		return time.Unix(0, 0).UTC()
+	}
+	return end.UTC()
+}
+
 // oneLine joins the lines of creds.Check's error, which names fields only.
 func oneLine(err error) string {
 	text := []byte(err.Error())

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -155,7 +156,7 @@ func (c *container) fetch(ctx context.Context, token string, seen *exchange) (go
 	op := operation{name: "the container endpoint at " + c.url.Host}
 	resp, err := c.r.direct.Do(req)
 	if err != nil {
-		return got, !isTimeout(err), op.failed(err, seen)
+		return got, !isTimeout(err) && !errors.Is(err, errTooLarge), op.failed(err, seen)
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
@@ -181,7 +182,7 @@ func (c *container) fetch(ctx context.Context, token string, seen *exchange) (go
 		ObservedAt:      seen.observed(),
 	}
 	if a.Expiration != nil {
-		got.Expires = a.Expiration.UTC()
+		got.Expires = told(*a.Expiration)
 	}
 	got, err = complete(got, op.name)
 	return got, false, err

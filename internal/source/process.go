@@ -127,7 +127,7 @@ func (p *process) parse(text []byte) (creds.Credentials, error) {
 		if err != nil {
 			return creds.Credentials{}, unavailable(p.label+" answered with an Expiration that is no ISO 8601 time", p.tryHint())
 		}
-		c.Expires = at.UTC()
+		c.Expires = told(at)
 	}
 	return complete(c, p.label)
 }

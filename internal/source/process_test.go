@@ -36,6 +36,7 @@ func TestProcess(t *testing.T) {
 		{"no expiry", `{"Version":1,"AccessKeyId":"AKIAFAKE","SecretAccessKey":"s"}`, "", "", time.Time{}},
 		{"temporary", `{"Version":1,"AccessKeyId":"ASIAFAKE","SecretAccessKey":"s","SessionToken":"t","AccountId":"111111111111","Expiration":"` + future.Format(time.RFC3339) + `"}`, "", "", future},
 		{"expired", `{"Version":1,"AccessKeyId":"ASIAFAKE","SecretAccessKey":"s","SessionToken":"t","Expiration":"2020-01-02T03:04:05Z"}`, creds.Unavailable, "ended at 2020-01-02T03:04:05Z", time.Time{}},
+		{"the zero time", `{"Version":1,"AccessKeyId":"ASIAFAKE","SecretAccessKey":"s","SessionToken":"t","Expiration":"0001-01-01T00:00:00Z"}`, creds.Unavailable, "keys that ended", time.Time{}},
 		{"expiring without token", `{"Version":1,"AccessKeyId":"ASIAFAKE","SecretAccessKey":"s","Expiration":"` + future.Format(time.RFC3339) + `"}`, creds.Unavailable, "Token is missing", time.Time{}},
 		{"other version", `{"Version":2,"AccessKeyId":"AKIAFAKE","SecretAccessKey":"s"}`, creds.Unavailable, "Version other than 1", time.Time{}},
 		{"no version", `{"AccessKeyId":"AKIAFAKE","SecretAccessKey":"s"}`, creds.Unavailable, "Version other than 1", time.Time{}},

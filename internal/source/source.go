@@ -75,8 +75,8 @@ type Source struct {
 	// Upstream names what the last call goes to, e.g. "sts/eu-west-1", for
 	// limits on its rate. "" where everything is local.
 	Upstream string
-	// Timeout is how long one Retrieve may take: 9.5 s, and 59.5 s where a
-	// credential_process runs.
+	// Timeout is how long one Retrieve may take: 9.5 s, 59.5 s where a
+	// credential_process runs, and both where a role is assumed with its answer.
 	Timeout time.Duration
 }
 

@@ -1,11 +1,12 @@
-package cli
+package demo
 
 import (
 	"context"
-	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,20 +17,34 @@ import (
 	"rolecall/internal/fakeaws"
 )
 
-const (
-	demoLife   = 15 * time.Second // of the keys until the outage is over
-	demoRounds = 10
-)
+// keyLife is how long keys live until the outage is over.
+const keyLife = 15 * time.Second
 
-// demoSlot is a slot of the demo and the role that its profile assumes.
-type demoSlot struct{ name, profile, role string }
+// slot of the daemon and the role that its profile assumes.
+type slot struct{ name, profile, role string }
 
-var demoSlots = [...]demoSlot{
+var slots = [...]slot{
 	{"", "dev", fakeaws.RoleDev}, {"staging", "staging", fakeaws.RoleStaging}, {"prod", "prod", fakeaws.RoleProd},
 }
 
-// demoWorld is the fake AWS and the daemon that asks it.
-type demoWorld struct {
+// String names the slot in a sentence.
+func (s slot) String() string {
+	if s.name == "" {
+		return "the default slot"
+	}
+	return "slot " + strconv.Quote(s.name)
+}
+
+// path is where the endpoint has its credentials. The names need no escaping.
+func (s slot) path() string {
+	if s.name == "" {
+		return "/creds"
+	}
+	return "/slot/" + s.name
+}
+
+// world is the fake AWS and the daemon that asks it.
+type world struct {
 	aws   *fakeaws.Server
 	dir   string
 	dirs  config.Dirs
@@ -38,30 +53,30 @@ type demoWorld struct {
 	file  string // that holds it
 	env   map[string]string
 	log   string
-	ended chan error // gets the end of the daemon, once
+	ended chan error // gets the end of the daemon, once; holds nil while there is none
 	stop  context.CancelFunc
 
 	logFile *os.File
 	keepLog bool
 }
 
-// startDemo makes the world. The daemon sees none of the user's environment
-// and files.
-func (a *app) startDemo(ctx context.Context) (w *demoWorld, err error) {
-	w = &demoWorld{ended: make(chan error, 1), stop: func() {}}
+// newWorld starts both. The daemon sees none of the user's environment and
+// files.
+func newWorld(ctx context.Context, version string) (w *world, err error) {
+	w = &world{ended: make(chan error, 1), stop: func() {}}
+	w.ended <- nil
 	defer func() {
 		if err != nil {
-			w.ended <- nil // there is no daemon to wait for
 			w.close()
 		}
 	}()
 	if w.dir, err = os.MkdirTemp("", "rolecall-demo-"); err != nil {
-		return w, failed("there is no temporary directory: "+err.Error(), "export TMPDIR=DIRECTORY")
+		return w, &config.DirError{Msg: "there is no temporary directory: " + err.Error(), Fix: "export TMPDIR=DIRECTORY"}
 	}
 	if w.aws, err = fakeaws.Start(fakeaws.Config{}); err != nil {
 		return w, err
 	}
-	w.aws.Script(fakeaws.Fault{Match: "sts:AssumeRole", Lifetime: demoLife})
+	w.aws.Script(fakeaws.Fault{Match: "sts:AssumeRole", Lifetime: keyLife})
 	configFile, credentialsFile, err := w.aws.WriteProfiles(filepath.Join(w.dir, ".aws"))
 	if err != nil {
 		return w, err
@@ -79,20 +94,20 @@ func (a *app) startDemo(ctx context.Context) (w *demoWorld, err error) {
 	if w.logFile, err = os.OpenFile(w.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
 		return w, err
 	}
-	return w, w.startDaemon(ctx, a.version.Version)
+	return w, w.startDaemon(ctx, version)
 }
 
-func (w *demoWorld) getenv(name string) string { return w.env[name] }
+func (w *world) getenv(name string) string { return w.env[name] }
 
 // environ is for children; the demo has none.
-func (w *demoWorld) environ() []string { return nil }
+func (w *world) environ() []string { return nil }
 
-func (w *demoWorld) startDaemon(ctx context.Context, version string) error {
+func (w *world) startDaemon(ctx context.Context, version string) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // it ends after its clients
 	ready, ended := make(chan daemon.Ready, 1), make(chan error, 1)
 	go func() {
 		ended <- daemon.Run(running, daemon.Config{
-			Settings: demoSettings, Dirs: w.dirs, Getenv: w.getenv, Environ: w.environ, Home: w.dir, Stderr: w.logFile,
+			Settings: settings, Dirs: w.dirs, Getenv: w.getenv, Environ: w.environ, Home: w.dir, Stderr: w.logFile,
 			Strict: []string{""}, Version: version, Ready: func(r daemon.Ready) { ready <- r },
 		})
 	}()
@@ -100,8 +115,8 @@ func (w *demoWorld) startDaemon(ctx context.Context, version string) error {
 	case r := <-ready:
 		w.stop, w.ended = stop, ended
 		w.url, w.file = strings.TrimSuffix(r.URLs[0], "/"), r.TokenFile
-		token, err := readToken(r.TokenFile)
-		w.token = token
+		token, err := os.ReadFile(r.TokenFile)
+		w.token = creds.NewSecret(strings.TrimRight(string(token), "\r\n"))
 		return err
 	case err := <-ended:
 		stop()
@@ -109,14 +124,15 @@ func (w *demoWorld) startDaemon(ctx context.Context, version string) error {
 	}
 }
 
-func demoSettings() (config.Config, error) {
+// settings of the daemon: any free port, and all slots.
+func settings() (config.Config, error) {
 	c := config.Default()
 	addr, err := config.ParseListen("127.0.0.1:0")
 	if err != nil {
 		return c, err
 	}
 	c.Listen = []config.ListenAddr{addr}
-	for _, s := range demoSlots {
+	for _, s := range slots {
 		if s.name == "" {
 			c.Load = "profile:" + s.profile
 			continue
@@ -126,8 +142,13 @@ func demoSettings() (config.Config, error) {
 	return c, c.Check()
 }
 
+// place is how others reach it.
+func (w *world) place() Place {
+	return Place{URL: w.url, TokenFile: w.file, Env: maps.Clone(w.env), Log: w.log}
+}
+
 // close ends all and leaves nothing behind.
-func (w *demoWorld) close() {
+func (w *world) close() {
 	w.stop()
 	<-w.ended
 	if w.aws != nil {
@@ -142,7 +163,7 @@ func (w *demoWorld) close() {
 }
 
 // daemonError is why the daemon has ended, nil while it runs.
-func (w *demoWorld) daemonError() error {
+func (w *world) daemonError() error {
 	select {
 	case err := <-w.ended:
 		w.ended <- nil
@@ -153,7 +174,7 @@ func (w *demoWorld) daemonError() error {
 }
 
 // calls is how often AWS was asked for a slot's role.
-func (w *demoWorld) calls(s demoSlot) (n int) {
+func (w *world) calls(s slot) (n int) {
 	for _, r := range w.aws.Requests() {
 		if r.Op == "sts:AssumeRole" && r.RoleARN == s.role {
 			n++
@@ -162,16 +183,16 @@ func (w *demoWorld) calls(s demoSlot) (n int) {
 	return n
 }
 
-func (w *demoWorld) fail() {
+func (w *world) fail() {
 	w.aws.ClearFaults()
 	w.aws.Script(fakeaws.Fault{Match: "*", Status: http.StatusServiceUnavailable})
 }
 
-func (w *demoWorld) heal() { w.aws.ClearFaults() }
+func (w *world) heal() { w.aws.ClearFaults() }
 
 // waitForFailures waits until a refresh of every slot has failed, and says how
 // many have in the slot with the fewest.
-func (w *demoWorld) waitForFailures(ctx context.Context, most time.Duration) (fewest int, err error) {
+func (w *world) waitForFailures(ctx context.Context, most time.Duration) (fewest int, err error) {
 	client := control.NewClient(w.dirs.Socket)
 	for deadline := time.Now().Add(most); ; {
 		st, err := client.Status(ctx)
@@ -190,25 +211,4 @@ func (w *demoWorld) waitForFailures(ctx context.Context, most time.Duration) (fe
 			return 0, err
 		}
 	}
-}
-
-// demoInvitation says what to type in another terminal.
-func (a *app) demoInvitation(w *demoWorld) error {
-	fmt.Fprintln(a.stdout, "\nThe demo stays up. In another terminal:")
-	set, unset := handout{URL: w.url + pathOf("", ""), TokenFile: w.file, Region: w.env["AWS_REGION"]}.variables()
-	for _, name := range []string{"AWS_ENDPOINT_URL_STS", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "ROLECALL_DIR"} {
-		set = append(set, variable{name, w.env[name]})
-	}
-	fmt.Fprintln(a.stdout)
-	if err := writeVariables(a.stdout, "sh", set, unset); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(a.stdout, `
-aws sts get-caller-identity          # an aws CLI before 1.29 or 2.13 needs --endpoint-url "$AWS_ENDPOINT_URL_STS"
-rolecall status
-rolecall load chained --slotted && rolecall exec --slot chained -- aws sts get-caller-identity
-
-The daemon's log is in %s. Ctrl-C ends the demo.
-`, w.log)
-	return err
 }
