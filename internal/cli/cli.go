@@ -104,8 +104,8 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 	}
 	add(groupServe, a.serveCommand(), a.statusCommand(), a.reloadCommand(), a.configCommand(), a.demoCommand())
 	add(groupSlots, a.loadCommand(), a.unloadCommand(), a.profileCommand(), a.listCommand(), a.refreshCommand())
-	add(groupUse, a.envCommand(), a.execCommand())
-	add(groupRest, a.versionCommand(), a.completionCommand())
+	add(groupUse, a.envCommand(), a.execCommand(), a.processCommand())
+	add(groupRest, a.storeCommand(), a.versionCommand(), a.completionCommand())
 	root.AddCommand(a.ecsCommand())
 	return root
 }

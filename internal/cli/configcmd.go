@@ -16,7 +16,7 @@ func (a *app) configCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Check the configuration file, print a sample, or its path",
-		Example: `  rolecall config sample > "$(rolecall config path)"
+		Example: `  rolecall config sample | install -D -m 600 /dev/stdin "$(rolecall config path)"
   rolecall config check && rolecall reload`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {

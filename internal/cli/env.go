@@ -111,7 +111,7 @@ func (a *app) reach(ctx context.Context, slot, source string) (handout, error) {
 	if source == "" && findSlot(st.Slots, slot) == nil {
 		a.warn(slotWords(slot)+" is empty", loadHint(slot))
 	}
-	h, err := handoutOf(st, slot, source)
+	h, err := a.handoutOf(st, slot, source)
 	if err == nil && !takenByAll(h.URL) {
 		a.warn("SDKs do not take plain HTTP from "+h.URL, "let the daemon listen on 127.0.0.1 too, or give it --tls-cert and --tls-key")
 	}

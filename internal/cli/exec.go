@@ -127,14 +127,7 @@ func (a *app) reachOrFail(ctx context.Context, slot, source string) (handout, er
 	if source == "" && findSlot(st.Slots, slot) == nil {
 		return handout{}, failed(slotWords(slot)+" is empty", loadHint(slot)+"; or rolecall exec SOURCE -- CMD")
 	}
-	h, err := handoutOf(st, slot, source)
-	if source != "" && err == nil {
-		// The daemon resolves it with its own settings; its region is mostly that of ours.
-		if s, err := a.resolver().Resolve(source); err == nil {
-			h.Region = s.Region
-		}
-	}
-	return h, err
+	return a.handoutOf(st, slot, source)
 }
 
 // lookProgram finds a program as a shell does, with a shell's exit codes.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -135,7 +136,7 @@ func baseURL(listeners []control.Listener) (string, error) {
 
 // handoutOf is how a program reaches a slot of this user's daemon, or one of
 // its sources.
-func handoutOf(st control.Status, slot, source string) (handout, error) {
+func (a *app) handoutOf(st control.Status, slot, source string) (handout, error) {
 	base, err := baseURL(st.Listeners)
 	if err != nil {
 		return handout{}, err
@@ -147,6 +148,12 @@ func handoutOf(st control.Status, slot, source string) (handout, error) {
 	if s := findSlot(st.Slots, slot); s != nil && source == "" {
 		h.Region = s.Region
 	}
+	if source != "" {
+		// The daemon resolves it with its own settings; its region is mostly that of ours.
+		if s, err := a.resolver().Resolve(source); err == nil {
+			h.Region = s.Region
+		}
+	}
 	return h, nil
 }
 
@@ -156,7 +163,13 @@ func (a *app) remoteHandout(slot, source string) (handout, error) {
 	if err != nil {
 		return handout{}, err
 	}
-	return handout{URL: r.URL() + pathOf(slot, source), TokenFile: a.remoteTokenFile()}, nil
+	file := a.remoteTokenFile()
+	if file != "" { // programs run elsewhere
+		if file, err = filepath.Abs(file); err != nil {
+			return handout{}, err
+		}
+	}
+	return handout{URL: r.URL() + pathOf(slot, source), TokenFile: file}, nil
 }
 
 func findSlot(slots []control.Slot, name string) *control.Slot {

@@ -116,6 +116,9 @@ func writeStatus(w io.Writer, st control.Status, now time.Time, colours bool) er
 	if st.ConfigFile != "" {
 		head.row("config", st.ConfigFile)
 	}
+	if st.Store != nil {
+		head.row("store", visible(storeWords(*st.Store)))
+	}
 	head.row("answers", fmt.Sprintf("%s with credentials, %s denied", count(st.Answers), count(st.Denials)))
 	lines := head.lines()
 	if len(st.Slots) == 0 {
@@ -132,6 +135,20 @@ func writeStatus(w io.Writer, st control.Status, now time.Time, colours bool) er
 		}
 	}
 	return nil
+}
+
+func storeWords(s control.Store) string {
+	text := s.Kind
+	if s.Dir != "" {
+		text += " in " + s.Dir
+	}
+	switch {
+	case s.Weakness != "":
+		text += "; " + s.Weakness
+	case s.Key != "":
+		text += ", sealed with a key from: " + s.Key
+	}
+	return text
 }
 
 func accessWords(st control.Status) string {

@@ -34,6 +34,9 @@ type Config struct {
 	// Slots are the named slots, filled at start, in the order of the file.
 	Slots []Slot
 
+	// Store is where credentials are kept beside the memory of the process.
+	Store Store
+
 	Auth Auth
 	TLS  TLS
 	Log  Log
@@ -41,6 +44,14 @@ type Config struct {
 
 // Slot is a named slot and the text of its source.
 type Slot struct{ Name, Source string }
+
+// Store says where credentials are kept.
+type Store string
+
+const (
+	StoreFile   Store = "file"   // in sealed files that all processes of the user share
+	StoreMemory Store = "memory" // nowhere: they end with the process
+)
 
 // AuthMode says who needs the authorization token.
 type AuthMode string
@@ -92,6 +103,7 @@ func Default() Config {
 	return Config{
 		Listen:         []ListenAddr{addr},
 		MaxConnections: DefaultMaxConnections,
+		Store:          StoreFile,
 		Auth:           Auth{Mode: AuthAuto},
 		Log:            Log{Level: slog.LevelInfo, Format: LogAuto},
 	}
@@ -120,6 +132,10 @@ const Sample = `# rolecall's configuration. Every setting is optional; these are
 # The source of the default slot: a profile of ~/.aws/config, or
 # profile:NAME, imds, container, env, default, role:ARN, role:ARN@SOURCE.
 #load = "dev"
+
+# Where credentials are kept, so that a restart needs nobody and other processes
+# share them: "file" (sealed, see "rolecall store path") or "memory" (not at all).
+#store = "file"
 
 # Named slots, served at /slot/NAME: NAME = "SOURCE".
 [slots]

@@ -41,6 +41,7 @@ func (d *decoder) fields() map[string]field {
 		"metrics":         d.boolean(&c.Metrics),
 		"max_connections": d.maxConnections,
 		"load":            d.text(func(_ place, s string) { c.Load = s }),
+		"store":           d.text(func(_ place, s string) { c.Store = Store(s) }),
 		"slots":           d.slots,
 		"auth": d.section(map[string]field{
 			"mode":       d.text(func(_ place, s string) { c.Auth.Mode = AuthMode(s) }),

@@ -54,6 +54,7 @@ listen = ["localhost:4144", "[::1]:0", "0.0.0.0:8080"]
 hosts = ["rolecall.example", "host.docker.internal:4144"]
 metrics = true
 max_connections = 10
+store = "memory"
 load = "dev"
 
 [slots]
@@ -89,8 +90,8 @@ format = "json"
 		Listen:         []ListenAddr{listen("127.0.0.1:4144"), listen("[::1]:0"), listen("0.0.0.0:8080")},
 		Hosts:          []string{"rolecall.example", "host.docker.internal:4144"},
 		Metrics:        true,
-		MaxConnections: 10,
-		Load:           "dev",
+		MaxConnections: 10, Store: StoreMemory,
+		Load: "dev",
 		Slots: []Slot{{"zeta", "profile:prod"},
 			{"team a/audit", "role:arn:aws:iam::123456789012:role/audit@prod"}, {"alpha", "imds"}},
 		Auth: Auth{Mode: AuthToken, AllowUIDs: []uint32{33, 0}},

@@ -50,6 +50,15 @@ type Listener struct {
 	URL      string `json:"url"`
 }
 
+// Store is where a daemon keeps credentials beside its slots.
+type Store struct {
+	Kind     string `json:"kind"`               // file, memory, redis
+	Dir      string `json:"dir,omitempty"`      // of the files
+	Key      string `json:"key,omitempty"`      // where the key is: keychain, file, passphrase, systemd credential
+	Weakness string `json:"weakness,omitempty"` // what a person should know about that
+	Problem  string `json:"problem,omitempty"`  // why it is memory and not what the configuration says
+}
+
 // Status is all that there is to tell of a daemon.
 type Status struct {
 	Version      string     `json:"version"`
@@ -61,8 +70,9 @@ type Status struct {
 	TokenFile    string     `json:"authorization_token_file"`
 	ConfigFile   string     `json:"config_file,omitempty"`
 	ConfigError  string     `json:"config_error,omitempty"` // of the last reload that failed
-	Slots        []Slot     `json:"slots"`                  // default first, then by name
-	Answers      uint64     `json:"answers"`                // credentials handed out
+	Store        *Store     `json:"store,omitempty"`
+	Slots        []Slot     `json:"slots"`   // default first, then by name
+	Answers      uint64     `json:"answers"` // credentials handed out
 	Denials      uint64     `json:"denials"`
 	AuditLost    uint64     `json:"audit_records_lost,omitempty"`
 	Warnings     []string   `json:"warnings,omitempty"`

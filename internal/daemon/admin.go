@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -24,7 +25,7 @@ func (d *daemon) status(context.Context) (control.Status, error) {
 	st := control.Status{
 		Version: d.c.Version, PID: os.Getpid(), Started: d.started, Auth: string(s.Auth.Mode), PeerByKernel: d.peers != nil && peer.Supported(),
 		TokenFile: d.tokenFile, ConfigFile: d.c.ConfigFile, Listeners: []control.Listener{}, Slots: []control.Slot{},
-		Answers: d.metrics.answers.Load(), Denials: d.metrics.denied.Load(), AuditLost: d.audit.lost.Load(), Warnings: d.warnings(),
+		Answers: d.metrics.answers.Load(), Denials: d.metrics.denied.Load(), AuditLost: d.audit.lost.Load(), Warnings: d.warnings(), Store: d.kept,
 	}
 	if e := d.reloadErr.Load(); e != nil {
 		st.ConfigError = *e
@@ -128,7 +129,7 @@ func noSlot(name string) error {
 	if name == slot.Default {
 		return &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the default slot is empty", Hint: "fill it with: rolecall load PROFILE"}
 	}
-	return &creds.RetrieveError{Code: creds.NotConfigured, Msg: "there is no such slot", Hint: "see the slots with: rolecall list"}
+	return &creds.RetrieveError{Code: creds.NotConfigured, Msg: fmt.Sprintf("there is no slot %q", name), Hint: "see the slots with: rolecall list"}
 }
 
 func (d *daemon) refresh(ctx context.Context, r control.RefreshRequest) (control.Slot, error) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"rolecall/internal/config"
+	"rolecall/internal/control"
 	"rolecall/internal/creds"
 	"rolecall/internal/endpoint"
 	"rolecall/internal/harden"
@@ -40,7 +41,7 @@ type Config struct {
 	Version    string
 	Private    bool       // for one program: no control socket, no files, an authorization token of its own
 	Harden     bool       // close this process to other processes of the same user; cannot be undone
-	Store      slot.Store // what outlives the process and is shared; nil: nothing is
+	Store      slot.Store // in place of the one that the settings name; nil: none
 }
 
 // Ready is what is known once the daemon answers.
@@ -74,7 +75,8 @@ type daemon struct {
 	server   *endpoint.Server
 	metrics  *metrics
 	audit    *auditor
-	peers    *peer.Lookup // nil: the kernel cannot tell
+	peers    *peer.Lookup   // nil: the kernel cannot tell
+	kept     *control.Store // where credentials are kept beside the slots; nil when Private
 
 	reloading sync.Mutex // held by the one reload under way
 	settings  atomic.Pointer[config.Config]
@@ -156,12 +158,12 @@ func start(c Config) (*daemon, error) {
 	d.metrics = newMetrics()
 	d.audit = newAuditor(c.Stderr, useJSON(c, settings.Log), &d.level, d.metrics, d.token)
 	d.table = slot.New(slot.Config{
-		Store:   c.Store,
+		Store:   d.keep(settings),
 		Prepare: func(c creds.Credentials, expires time.Time) any { return endpoint.NewDocument(c, expires) },
 		Observe: d.observe,
 	})
 	d.metrics.watch(d.table)
-	d.resolver = source.New(source.Config{Getenv: c.Getenv, Environ: c.Environ, Home: c.Home, UserAgent: "rolecall/" + c.Version,
+	d.resolver = source.New(source.Config{Getenv: c.Getenv, Environ: d.environ, Home: c.Home, UserAgent: "rolecall/" + c.Version,
 		Self: d.isSelf, Warn: func(msg string) { d.log.Warn(msg) }})
 	if peer.Supported() {
 		d.peers, _ = peer.New() // without it everybody is unknown and needs the token
@@ -209,11 +211,14 @@ func (d *daemon) access(s config.Config) endpoint.Access {
 func (d *daemon) warnings() []string {
 	var w []string
 	s := *d.settings.Load()
+	if d.kept != nil && d.kept.Problem != "" {
+		w = append(w, d.kept.Problem)
+	}
 	if s.Auth.Mode == config.AuthNone {
 		w = append(w, "authorization is off: every user and program on this machine can have the credentials (auth mode none)")
 	}
 	for _, b := range d.listeners() {
-		if tcp, ok := b.ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && s.TLS.Cert == "" {
+		if tcp, ok := b.ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && !tcp.IP.IsLinkLocalUnicast() && s.TLS.Cert == "" {
 			w = append(w, "credentials leave this machine unencrypted at "+b.url+"; set --tls-cert and --tls-key")
 		}
 	}

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/rand"
 	"sort"
 	"unicode/utf8"
 
@@ -49,7 +50,11 @@ func (s shelf) find(t endpoint.Target) (*slot.Slot, error) {
 	}
 	switch t.Kind {
 	case endpoint.Source:
-		return s.table.Derived(derivedSource+t.Name, func() (slot.Spec, error) { return s.resolve(t.Name) })
+		text, err := source.Canonical(t.Name) // two spellings share one slot
+		if err != nil {
+			return nil, err
+		}
+		return s.table.Derived(derivedSource+text, func() (slot.Spec, error) { return s.resolve(text) })
 	case endpoint.RoleARN, endpoint.RoleName:
 		return s.role(t)
 	}
@@ -85,11 +90,17 @@ func (s shelf) role(t endpoint.Target) (*slot.Slot, error) {
 		if t.Kind == endpoint.RoleName {
 			assume = s.resolver.AssumeRoleName
 		}
-		src, err := assume(t.Name, base, from.Snapshot().Spec.Region)
+		v := from.Snapshot()
+		src, err := assume(t.Name, base, v.Spec.Region)
 		if err != nil {
 			return slot.Spec{}, err
 		}
-		return specOf(src), nil
+		spec := specOf(src)
+		if v.Spec.Key == "" { // uploaded: nobody else can ask for the same
+			v.Spec.Key = rand.Text()
+		}
+		spec.Key += "\nby " + v.Identity.AccountID + "\n" + v.Spec.Key
+		return spec, nil
 	})
 }
 
@@ -195,8 +206,11 @@ func profileOf(v slot.Snapshot) endpoint.Profile {
 	if v.Name == slot.Default {
 		p.ProfileName = title(v.Spec)
 	}
-	if v.Remaining > 0 {
+	switch {
+	case v.Remaining > 0:
 		p.Expires = v.Expires
+	case v.State == slot.Expired:
+		p.Expires = v.Identity.Expires
 	}
 	return p
 }

@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"crypto/tls"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -31,8 +33,11 @@ func loadPair(files config.TLS, log *slog.Logger) (*pair, error) {
 	p.stamp = p.stamps()
 	c, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {
-		return nil, &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the TLS certificate cannot be used: " + err.Error(),
-			Hint: "--tls-cert and --tls-key are PEM files that belong together"}
+		hint := "--tls-cert and --tls-key are PEM files that belong together"
+		if errors.Is(err, fs.ErrNotExist) {
+			hint = "check the path, which is relative to the working directory, or in config.toml to that file"
+		}
+		return nil, &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the TLS certificate cannot be used: " + err.Error(), Hint: hint}
 	}
 	p.now.Store(&c)
 	return p, nil

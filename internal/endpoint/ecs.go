@@ -91,8 +91,13 @@ func (e *ECS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve returns the document to write or the refusal, or neither when it wrote
-// the answer itself.
-func (e *ECS) serve(w http.ResponseWriter, r *http.Request, c *Conn, t Target) (*Document, *Refusal) {
+// the answer itself. A panic below it ends the one request.
+func (e *ECS) serve(w http.ResponseWriter, r *http.Request, c *Conn, t Target) (d *Document, refused *Refusal) {
+	defer func() {
+		if p := recover(); p != nil {
+			d, refused = nil, c.panicked(p)
+		}
+	}()
 	if refused := e.c.Guard.foreign(r, c); refused != nil {
 		return nil, refused
 	}

@@ -11,7 +11,7 @@ type Profile struct {
 	ProfileName string
 	AccountID   string
 	RoleName    string
-	Expires     time.Time // zero: the slot holds nothing that could be handed out
+	Expires     time.Time // zero: the slot never held anything
 }
 
 // wireProfile is the answer of /profile and /slot, as in the aws-sso server.
@@ -44,7 +44,9 @@ func wireProfiles(all []Profile, now time.Time) []wireProfile {
 func remaining(expires, now time.Time) string {
 	left := expires.Sub(now)
 	switch {
-	case expires.IsZero() || left <= 0:
+	case expires.IsZero():
+		return "Never loaded"
+	case left <= 0:
 		return "Expired"
 	case left < time.Minute:
 		return "<1m"
@@ -67,7 +69,7 @@ func (e *ECS) health(w http.ResponseWriter, r *http.Request, t Target) *Refusal 
 	}
 	p, err := e.c.Shelf.Profile(t.Name)
 	switch now := time.Now(); {
-	case err != nil:
+	case err != nil || p.Expires.IsZero():
 		writeJSON(w, http.StatusServiceUnavailable, status{"no credentials loaded"})
 	case !p.Expires.After(now):
 		writeJSON(w, http.StatusServiceUnavailable, status{"credentials expired"})

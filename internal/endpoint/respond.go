@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -61,6 +62,15 @@ func refusalOf(err error) *Refusal {
 		r.Status = http.StatusServiceUnavailable
 		r.RetryAfter = max(r.RetryAfter, time.Second)
 	}
+	return r
+}
+
+// panicked is the answer to a request whose handler panicked. net/http would log
+// the panic's value, which may hold anything; a stack holds no text.
+func (c *Conn) panicked(p any) *Refusal {
+	c.server.c.ErrorLog.Printf("a request ended in a panic of type %T\n%s", p, debug.Stack())
+	r := refuse(http.StatusInternalServerError, string(creds.Internal), "rolecall failed on this request by a fault of its own (its log tells where, at level debug)")
+	r.Close = true
 	return r
 }
 

@@ -13,7 +13,7 @@ import (
 const (
 	sweepEvery  = 500 * time.Millisecond
 	headerTicks = uint64(5 * time.Second / sweepEvery) // to send a request's header
-	answerTicks = uint64(9 * time.Second / sweepEvery) // from header to the end of the answer (body, wait, writing), which with a tick or two is 10 s at most
+	answerTicks = uint64(8 * time.Second / sweepEvery) // from header to the end of the answer: body, wait, writing
 	idleTicks   = uint64(2 * time.Minute / sweepEvery) // between requests
 )
 

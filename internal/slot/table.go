@@ -250,8 +250,9 @@ func (t *Table) Load(ctx context.Context, name string, spec Spec) (s *Slot, kept
 		t.poke()
 		return s, true, nil
 	}
-	switch refused.Code {
-	case creds.LoginRequired, creds.Unavailable, creds.Throttled:
+	// A failure that names nothing to watch for a sign-in needs a person each time.
+	mayPass := refused.Code == creds.Unavailable || refused.Code == creds.Throttled || refused.Code == creds.LoginRequired && refused.Changed != nil
+	if mayPass {
 		_, kept = t.named.swap(name, s, func(old *Slot) bool { return old == nil || !old.holds() })
 	}
 	if !kept {

@@ -203,28 +203,30 @@ func nearest(name string, names []string) []string {
 	return near
 }
 
-// distance is the number of letters to change, add or leave out.
+// distance is the number of letters to change, add or leave out, or of
+// neighbours to swap.
 func distance(a, b string) int {
 	if len(a) > 128 || len(b) > 128 {
 		return 128
 	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
+	d := make([][]int, len(a)+1) // d[i][j]: between the first i letters of a and j of b
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		for j := range d[i] {
+			switch {
+			case i == 0 || j == 0:
+				d[i][j] = i + j
+			case a[i-1] == b[j-1]:
+				d[i][j] = d[i-1][j-1]
+			default:
+				d[i][j] = 1 + min(d[i-1][j-1], d[i-1][j], d[i][j-1])
+				if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+					d[i][j] = min(d[i][j], 1+d[i-2][j-2])
+				}
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
 		}
 	}
-	return row[len(b)]
+	return d[len(a)][len(b)]
 }
 
 // unavailable is a plain failure of a source.

@@ -140,6 +140,16 @@ func (r *Resolver) Resolve(text string) (*Source, error) {
 	return s, nil
 }
 
+// Canonical is the one spelling of a source's text, e.g. "profile:dev" for
+// "dev". It looks at nothing but the text. Errors are as Resolve's.
+func Canonical(text string) (string, error) {
+	s, err := parseSpec(text)
+	if err != nil {
+		return "", err
+	}
+	return s.String(), nil
+}
+
 // AssumeRole is the role arn assumed with whatever base gives, which is
 // retrieved each time. region is that of STS; "": the environment's, else the
 // main one of the ARN's partition.

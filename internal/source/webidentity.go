@@ -119,7 +119,7 @@ func readSmall(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s is not there: %w", path, fs.ErrNotExist)
+		return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():

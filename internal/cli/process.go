@@ -1,0 +1,215 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rolecall/internal/config"
+	"rolecall/internal/control"
+	"rolecall/internal/creds"
+	"rolecall/internal/source"
+	"rolecall/internal/store"
+)
+
+func (a *app) processCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "process [SOURCE]",
+		Short: "Print credentials as a credential_process of the AWS SDKs does",
+		Long: `Print credentials of SOURCE, or of the default slot, as the JSON that AWS SDKs and the
+aws CLI expect of a credential_process. Fresh ones come from the store in a few
+milliseconds; else a running daemon is asked, else the source itself, by one process
+of however many ask at that time.
+
+It never asks a question and opens no browser: where somebody must sign in, it says how
+on stderr and ends with exit code 4.`,
+		Example: `  # in ~/.aws/config
+  [profile dev-cached]
+  credential_process = rolecall process dev`,
+		Args: oneSource,
+		RunE: func(c *cobra.Command, args []string) error {
+			p := process{app: a}
+			if len(args) > 0 {
+				p.source = args[0]
+			}
+			got, err := p.credentials(c.Context())
+			if err != nil {
+				return err
+			}
+			return p.print(got)
+		},
+		ValidArgsFunction: a.completeSources,
+	}
+}
+
+// process is one run of the command.
+type process struct {
+	*app
+	source string // "": the default slot, or where no daemon runs the SDK's chain
+	dirs   config.Dirs
+	alias  string
+}
+
+const (
+	soonest  = 65 * time.Minute // before the end, at most, credentials are no longer fresh: SDKs' windows are up to an hour
+	usable   = time.Minute      // what is left to hand out when there is nothing better
+	waitMore = 6 * time.Second  // for other processes, beside the source's own time
+)
+
+// due says whether credentials that are still good are to be replaced: in the
+// second half of their lifetime, as in a slot.
+func due(c creds.Credentials, left time.Duration) bool {
+	total := left
+	if !c.ObservedAt.IsZero() {
+		total = c.Lifetime(c.ObservedAt)
+	}
+	return left < min(total/2, soonest)
+}
+
+func (p *process) credentials(ctx context.Context) (creds.Credentials, error) {
+	var err error
+	if p.dirs, err = p.app.dirs(); err != nil {
+		return creds.Credentials{}, err
+	}
+	within := source.Within(p.getenv)
+	if p.source == "" && len(within) == 0 {
+		c, err := p.ask(ctx)
+		if err == nil || !errors.Is(err, control.ErrNoDaemon) {
+			return c, err
+		}
+	}
+	asked := p.source
+	if p.source == "" {
+		p.source = "default"
+	}
+	p.alias = p.aliasOf(p.source)
+	if c, ok := p.quick(); ok {
+		return c, nil
+	}
+	if asked != "" && len(within) == 0 {
+		c, err := p.ask(ctx)
+		var e *creds.RetrieveError
+		if err == nil || errors.As(err, &e) && e.Code.NeedsPerson() {
+			return c, err
+		}
+	}
+	return p.shared(ctx, within)
+}
+
+// quick is the credentials in the store when they are fresh. It reads the key,
+// a link and the entry, and nothing else.
+func (p *process) quick() (creds.Credentials, bool) {
+	f, err := p.openStore(store.KeyConfig{})
+	if err != nil {
+		return creds.Credentials{}, false
+	}
+	c, left, ok := f.PeekLink(p.alias)
+	return c, ok && !due(c, left)
+}
+
+// openStore opens the file store with the key as k says.
+func (p *process) openStore(k store.KeyConfig) (*store.File, error) {
+	k.Dir, k.Getenv, k.Keychain = p.dirs.Store, p.getenv, store.SystemKeychain(p.getenv)
+	key, err := store.OpenKey(k)
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := store.NewSealer(key.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	return store.NewFile(store.FileConfig{Dir: p.dirs.Store, Sealer: sealer, Warn: k.Warn})
+}
+
+// ask asks this user's daemon.
+func (p *process) ask(ctx context.Context) (creds.Credentials, error) {
+	st, err := p.status(ctx)
+	if err != nil {
+		return creds.Credentials{}, err
+	}
+	base, err := baseURL(st.Listeners)
+	if err != nil {
+		return creds.Credentials{}, err
+	}
+	var token creds.Secret
+	if st.Auth != "none" {
+		if token, err = readToken(st.TokenFile); err != nil {
+			return creds.Credentials{}, err
+		}
+	}
+	r, err := control.NewRemote(base, token)
+	if err != nil {
+		return creds.Credentials{}, err
+	}
+	return r.Credentials(ctx, pathOf("", p.source))
+}
+
+// shared asks the source, or takes what another process has just got from it.
+func (p *process) shared(ctx context.Context, within []string) (creds.Credentials, error) {
+	settings, err := p.readConfig(p.dirs, "")
+	if err != nil {
+		return creds.Credentials{}, err
+	}
+	var s *source.Source
+	s, err = source.New(source.Config{Getenv: p.getenv, Environ: func() []string { return source.Mark(p.environ(), s.Text) }, Home: p.home(),
+		Warn: func(msg string) { p.warn(msg, "") }}).Resolve(p.source)
+	if err != nil {
+		return creds.Credentials{}, err
+	}
+	if slices.Contains(within, s.Text) {
+		return creds.Credentials{}, &creds.RetrieveError{Code: creds.NotConfigured, Msg: fmt.Sprintf("the source %s asks itself: its credential_process is this very command", s.Text),
+			Hint: "give the profile with credential_process = rolecall process … another name than the one that it asks for"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout+waitMore)
+	defer cancel()
+	var f *store.File
+	if settings.Store == config.StoreFile {
+		warn := func(m string) { p.warn(m, "") }
+		if f, err = p.openStore(store.KeyConfig{Make: true, Warn: warn}); err != nil {
+			p.warn("credentials are not kept: "+err.Error(), "")
+		}
+	}
+	if f == nil {
+		return s.Provider.Retrieve(ctx)
+	}
+	var kept creds.Credentials // good for a while, though not fresh
+	c, _, err := f.Update(ctx, s.Key, func(c creds.Credentials) bool {
+		left := c.Remaining(time.Now())
+		if left > usable {
+			kept = c
+		}
+		return !due(c, left)
+	}, s.Provider.Retrieve)
+	if err != nil && kept.Remaining(time.Now()) > usable {
+		p.warn("credentials that are still good are printed, for newer ones cannot be had: "+asFailure(ctx, err).msg, asFailure(ctx, err).hint)
+		c, err = kept, nil
+	}
+	if err == nil && c.CanExpire() {
+		f.Link(p.alias, s.Key)
+	}
+	return c, err
+}
+
+// print writes the JSON of a credential_process: AWS CLI user guide, "Sourcing
+// credentials with an external process".
+func (p *process) print(c creds.Credentials) error {
+	a := struct {
+		Version         int
+		AccessKeyID     string `json:"AccessKeyId"`
+		SecretAccessKey string
+		SessionToken    string `json:",omitempty"`
+		Expiration      string `json:",omitempty"`
+		AccountID       string `json:"AccountId,omitempty"`
+	}{1, c.AccessKeyID, c.SecretAccessKey.Reveal(), c.SessionToken.Reveal(), "", c.AccountID}
+	if c.CanExpire() {
+		a.Expiration = c.Expires.UTC().Format(time.RFC3339)
+	}
+	e := json.NewEncoder(p.stdout)
+	e.SetEscapeHTML(false)
+	return e.Encode(a)
+}

@@ -1,0 +1,59 @@
+package daemon
+
+import (
+	"errors"
+	"os"
+
+	"rolecall/internal/config"
+	"rolecall/internal/control"
+	"rolecall/internal/slot"
+	"rolecall/internal/source"
+	"rolecall/internal/store"
+)
+
+// keep opens the store that the settings name. What cannot be used is a warning
+// and no error: then credentials live in memory only, which serves just as well
+// until the next start.
+func (d *daemon) keep(s config.Config) slot.Store {
+	switch {
+	case d.c.Store != nil:
+		return d.c.Store
+	case d.c.Private:
+		return nil
+	case s.Store == config.StoreMemory || d.c.Dirs.Store == "":
+		d.kept = &control.Store{Kind: string(config.StoreMemory)}
+		return &store.Memory{}
+	}
+	getenv := d.c.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	key, err := store.OpenKey(store.KeyConfig{Dir: d.c.Dirs.Store, Getenv: getenv, Keychain: store.SystemKeychain(getenv), Make: true, Warn: func(m string) { d.log.Warn(m) }})
+	var f *store.File
+	if err == nil {
+		var sealer *store.Sealer
+		if sealer, err = store.NewSealer(key.Bytes); err == nil {
+			f, err = store.NewFile(store.FileConfig{Dir: d.c.Dirs.Store, Sealer: sealer, Warn: func(m string) { d.log.Warn(m) }})
+		}
+	}
+	if err != nil {
+		problem := "credentials are kept in memory only: " + err.Error()
+		var hinted interface{ Hint() string }
+		if errors.As(err, &hinted) && hinted.Hint() != "" {
+			problem += " (" + hinted.Hint() + ")"
+		}
+		d.kept = &control.Store{Kind: string(config.StoreMemory), Problem: problem}
+		return &store.Memory{}
+	}
+	d.kept = &control.Store{Kind: string(config.StoreFile), Dir: d.c.Dirs.Store, Key: string(key.Kind), Weakness: key.Weakness()}
+	return f
+}
+
+// environ is what a source's programs get. It is marked, so that a
+// `rolecall process` among them does not ask this daemon, which waits for it.
+func (d *daemon) environ() []string {
+	if d.c.Environ == nil {
+		return source.Mark(os.Environ(), source.Daemon)
+	}
+	return source.Mark(d.c.Environ(), source.Daemon)
+}

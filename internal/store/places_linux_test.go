@@ -1,0 +1,219 @@
+//go:build linux
+
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"rolecall/internal/creds"
+	"rolecall/internal/privatefile"
+)
+
+// What stands in an entry's place and is not ours is never used, followed or
+// waited for, and the answer comes all the same.
+func TestStrangeEntries(t *testing.T) {
+	good := newFile(t, t.TempDir())
+	var u upstream
+	update(t, good, all, u.fetch)
+	sealed, err := os.ReadFile(good.path(good.c.Sealer.Name("dev"), entryExt))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, put := range map[string]func(t *testing.T, path string) error{
+		"link": func(t *testing.T, path string) error {
+			target := filepath.Join(t.TempDir(), "target")
+			return errors.Join(os.WriteFile(target, sealed, 0o600), os.Symlink(target, path))
+		},
+		"hard link": func(t *testing.T, path string) error {
+			return errors.Join(os.WriteFile(path, sealed, 0o600), os.Link(path, path+".other"))
+		},
+		"FIFO":   func(t *testing.T, path string) error { return syscall.Mkfifo(path, 0o600) },
+		"device": func(t *testing.T, path string) error { return os.Symlink("/dev/zero", path) },
+		"too open": func(t *testing.T, path string) error {
+			return errors.Join(os.WriteFile(path, sealed, 0o600), os.Chmod(path, 0o644))
+		},
+		"too large": func(t *testing.T, path string) error { return os.WriteFile(path, make([]byte, maxSealed+1), 0o600) },
+		"foreign": func(t *testing.T, path string) error {
+			if os.Geteuid() != 0 {
+				t.Skip("only root can make files that belong to another user")
+			}
+			return errors.Join(os.WriteFile(path, sealed, 0o600), os.Chown(path, 65534, 65534))
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			var said []string
+			f := newFile(t, dir, func(c *FileConfig) { c.Warn = func(m string) { said = append(said, m) } })
+			if err := put(t, f.path(f.c.Sealer.Name("dev"), entryExt)); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, ok := f.Peek("dev"); ok {
+				t.Error("used")
+			}
+			if l, err := f.List(); err != nil || len(l) != 1 || l[0].Problem == "" {
+				t.Errorf("%v, %v", l, err)
+			}
+			var u upstream
+			if _, fetched := update(t, f, all, u.fetch); !fetched {
+				t.Error("used")
+			}
+			if _, fetched := update(t, f, all, u.fetch); fetched {
+				t.Error("not healed") // what was in the place is replaced
+			}
+			if len(said) == 0 {
+				t.Error("nobody was told")
+			}
+		})
+	}
+}
+
+func TestStrangeLocks(t *testing.T) {
+	victim := filepath.Join(t.TempDir(), "victim")
+	for what, put := range map[string]func(path string) error{
+		"link":      func(path string) error { return os.Symlink(victim, path) },
+		"FIFO":      func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			f := newFile(t, t.TempDir())
+			if err := put(f.path(f.c.Sealer.Name("dev"), lockExt)); err != nil {
+				t.Fatal(err)
+			}
+			var u upstream
+			began := time.Now()
+			if _, fetched := update(t, f, all, u.fetch); !fetched || time.Since(began) > time.Second {
+				t.Errorf("fetched %v after %v", fetched, time.Since(began))
+			}
+		})
+	}
+	if _, err := os.Lstat(victim); err == nil {
+		t.Error("a file was made at the end of a link")
+	}
+}
+
+func TestUnsafeDirectory(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	var unsafe *privatefile.UnsafeError
+	if _, err := NewFile(FileConfig{Dir: dir, Sealer: newSealer(t, 1)}); !errors.As(err, &unsafe) || unsafe.Hint() == "" {
+		t.Errorf("%v", err)
+	}
+}
+
+// As another user: root sees through modes.
+func TestDirectoriesThatCannotBeWritten(t *testing.T) {
+	if os.Getenv("STORE_TEST_PLACE") == "" {
+		prefix := []string{}
+		top := t.TempDir()
+		if os.Geteuid() == 0 {
+			prefix = []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"}
+			for d := top; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
+				if err := os.Chmod(d, 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Chown(top, 65534, 65534); err != nil {
+				t.Fatal(err)
+			}
+		}
+		bin := copyOf(t, os.Args[0])
+		out, err := run(append(prefix, bin, "-test.run=^TestDirectoriesThatCannotBeWritten$", "-test.v"), "STORE_TEST_PLACE="+top, "HOME="+top, "TMPDIR="+top)
+		if err != nil || !strings.Contains(out, "as another user") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	t.Logf("as another user: %d", os.Geteuid())
+	place := os.Getenv("STORE_TEST_PLACE")
+	dir := filepath.Join(place, "store")
+	var said []string
+	f := newFile(t, dir, func(c *FileConfig) { c.Warn = func(m string) { said = append(said, m) } })
+	var u upstream
+	update(t, f, all, u.fetch)
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if _, fetched := update(t, f, all, u.fetch); fetched {
+		t.Error("a read-only directory was not read")
+	}
+	for range 100 {
+		if _, _, err := f.Update(t.Context(), "other", all, u.fetch); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(said) < 1 || len(said) > 2 {
+		t.Errorf("said %q", said)
+	}
+	if _, err := NewFile(FileConfig{Dir: filepath.Join(dir, "below"), Sealer: newSealer(t, 1)}); err == nil {
+		t.Error("a directory was made in a read-only one")
+	}
+}
+
+// A file system that is full: everything goes on from memory.
+func TestDiskFull(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscallMount(dir); err != nil {
+		t.Skipf("no small file system can be mounted here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscallUnmount(dir) })
+	var said []string
+	f := newFile(t, filepath.Join(dir, "store"), func(c *FileConfig) { c.Warn = func(m string) { said = append(said, m) } })
+	var u upstream
+	first, _ := update(t, f, all, u.fetch)
+	fill, err := os.Create(filepath.Join(dir, "fill"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for err == nil {
+		_, err = fill.Write(make([]byte, 512))
+	}
+	_ = fill.Close()
+	for range 100 {
+		if _, _, err := f.Update(t.Context(), "dev", none, u.fetch); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := f.Update(t.Context(), "other", all, u.fetch); err != nil {
+			t.Error(err)
+		}
+	}
+	if c, fetched := update(t, f, all, u.fetch); fetched || c.AccessKeyID != first.AccessKeyID {
+		t.Errorf("the old entry is gone: %v", fetched)
+	}
+	if len(said) < 1 || len(said) > 2 || !strings.Contains(said[0], "no space") {
+		t.Errorf("said %q", said)
+	}
+	if err := os.Remove(fill.Name()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.Update(t.Context(), "other", all, u.fetch); err != nil {
+		t.Error(err)
+	}
+	if _, fetched, _ := f.Update(t.Context(), "other", all, u.fetch); fetched {
+		t.Error("not kept once there is room again")
+	}
+}
+
+func TestCanaryInWarnings(t *testing.T) {
+	var said []string
+	f := newFile(t, t.TempDir(), func(c *FileConfig) { c.Warn = func(m string) { said = append(said, m) } })
+	name := f.path(f.c.Sealer.Name("dev"), entryExt)
+	if err := os.WriteFile(name, []byte(canary), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := f.Update(t.Context(), "dev", all, func(context.Context) (creds.Credentials, error) {
+		return creds.Credentials{}, &creds.RetrieveError{Code: creds.Unavailable, Msg: "no"}
+	})
+	if text := fmt.Sprint(said, err); strings.Contains(text, canary) {
+		t.Error(text)
+	}
+}
