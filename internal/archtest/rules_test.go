@@ -18,6 +18,7 @@ func floors() map[string]int {
 		// Leaves: they import nothing of ours.
 		"internal/privatefile": 0,
 		"internal/harden":      0,
+		"internal/footprint":   0,
 
 		"internal/creds":     1,
 		"internal/peer":      1,

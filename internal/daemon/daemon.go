@@ -19,6 +19,7 @@ import (
 	"rolecall/internal/control"
 	"rolecall/internal/creds"
 	"rolecall/internal/endpoint"
+	"rolecall/internal/footprint"
 	"rolecall/internal/harden"
 	"rolecall/internal/peer"
 	"rolecall/internal/slot"
@@ -53,6 +54,9 @@ type Ready struct {
 
 // drainTime is what requests under way get at the end.
 const drainTime = 4 * time.Second
+
+// startOver is when the start and the warming of a few slots are behind us.
+const startOver = time.Second
 
 // heapRoom is reserved and never touched, so it takes no memory. It lets the
 // garbage collector rest for longer between two runs, each of which costs the
@@ -119,6 +123,7 @@ func Run(ctx context.Context, c Config) (err error) {
 			job(&jobs, front, func(ctx context.Context) error { return d.serveControl(ctx, ln) })
 		}
 		job(&jobs, front, d.watchdog)
+		job(&jobs, front, slim)
 		job(&jobs, front, d.reloads)
 	}
 	if front.Err() == nil {
@@ -178,6 +183,16 @@ func start(c Config) (*daemon, error) {
 	}
 	d.open()
 	return d, nil
+}
+
+// slim gives memory back once the start, warming included, is over.
+func slim(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+	case <-time.After(startOver):
+		footprint.GiveBack()
+	}
+	return nil
 }
 
 func (d *daemon) ready() {
