@@ -56,9 +56,10 @@ type process struct {
 }
 
 const (
-	soonest  = 65 * time.Minute // before the end, at most, credentials are no longer fresh: SDKs' windows are up to an hour
-	usable   = time.Minute      // what is left to hand out when there is nothing better
-	waitMore = 6 * time.Second  // for other processes, beside the source's own time
+	soonest   = 65 * time.Minute // before the end, at most, credentials are no longer fresh: SDKs' windows are up to an hour
+	usable    = time.Minute      // what is left to hand out when there is nothing better
+	unhurried = 10 * time.Minute // with more than this left, nobody waits for a renewal under way
+	waitMore  = 6 * time.Second  // for other processes, beside the source's own time
 )
 
 // due says whether credentials that are still good are to be replaced: in the
@@ -176,6 +177,9 @@ func (p *process) shared(ctx context.Context, within []string) (creds.Credential
 	}
 	if f == nil {
 		return s.Provider.Retrieve(ctx)
+	}
+	if c, left, ok := f.Peek(s.Key); ok && left > unhurried && f.Busy(s.Key) {
+		return c, nil // the next one will print what is fetched now
 	}
 	var kept creds.Credentials // good for a while, though not fresh
 	c, _, err := f.Update(ctx, s.Key, func(c creds.Credentials) bool {

@@ -4,7 +4,10 @@
 // daemon; a slot's source is mere text here.
 package config
 
-import "log/slog"
+import (
+	"log/slog"
+	"strings"
+)
 
 // Config is the content of config.toml. Default gives the values of a file that
 // says nothing; the zero Config is not valid.
@@ -37,6 +40,11 @@ type Config struct {
 	// Store is where credentials are kept beside the memory of the process.
 	Store Store
 
+	// StorePasswordFile and StoreCAFile belong to a Store that is a URL: the file
+	// with its password (mode 0600), and certificates to trust instead of the
+	// system's. Absolute once loaded; empty: none.
+	StorePasswordFile, StoreCAFile string
+
 	Auth Auth
 	TLS  TLS
 	Log  Log
@@ -45,12 +53,16 @@ type Config struct {
 // Slot is a named slot and the text of its source.
 type Slot struct{ Name, Source string }
 
-// Store says where credentials are kept.
+// Store says where credentials are kept: one of the constants, or a URL.
 type Store string
+
+// Remote says whether s is the URL of a server.
+func (s Store) Remote() bool { return strings.Contains(string(s), "://") }
 
 const (
 	StoreFile   Store = "file"   // in sealed files that all processes of the user share
 	StoreMemory Store = "memory" // nowhere: they end with the process
+	// Else the URL of a Redis or Valkey server that many machines share.
 )
 
 // AuthMode says who needs the authorization token.
@@ -135,7 +147,12 @@ const Sample = `# rolecall's configuration. Every setting is optional; these are
 
 # Where credentials are kept, so that a restart needs nobody and other processes
 # share them: "file" (sealed, see "rolecall store path") or "memory" (not at all).
+# Or the URL of a Redis or Valkey server that many machines share, such as
+# "rediss://rolecall@cache.example:6379", with its password in a file of mode 0600
+# and, where the system's certificates will not do, those to trust.
 #store = "file"
+#store_password_file = "redis-password"
+#store_ca_file = "redis-ca.pem"
 
 # Named slots, served at /slot/NAME: NAME = "SOURCE".
 [slots]

@@ -36,13 +36,15 @@ func topKeys() []string {
 func (d *decoder) fields() map[string]field {
 	c := &d.config
 	return map[string]field{
-		"listen":          d.array(d.listen, func() { c.Listen = nil }),
-		"hosts":           d.array(d.host, func() { c.Hosts = nil }),
-		"metrics":         d.boolean(&c.Metrics),
-		"max_connections": d.maxConnections,
-		"load":            d.text(func(_ place, s string) { c.Load = s }),
-		"store":           d.text(func(_ place, s string) { c.Store = Store(s) }),
-		"slots":           d.slots,
+		"listen":              d.array(d.listen, func() { c.Listen = nil }),
+		"hosts":               d.array(d.host, func() { c.Hosts = nil }),
+		"metrics":             d.boolean(&c.Metrics),
+		"max_connections":     d.maxConnections,
+		"load":                d.text(func(_ place, s string) { c.Load = s }),
+		"store":               d.text(func(_ place, s string) { c.Store = Store(s) }),
+		"slots":               d.slots,
+		"store_password_file": d.path(&c.StorePasswordFile),
+		"store_ca_file":       d.path(&c.StoreCAFile),
 		"auth": d.section(map[string]field{
 			"mode":       d.text(func(_ place, s string) { c.Auth.Mode = AuthMode(s) }),
 			"allow_uids": d.array(d.user, func() {}),

@@ -83,8 +83,8 @@ func (c Config) otherFaults() (faults []Fault) {
 	if c.MaxConnections < 1 || c.MaxConnections > maxMaxConnections {
 		faults = append(faults, newFault(at("max_connections"), "%d is not a number from 1 to %d", c.MaxConnections, maxMaxConnections))
 	}
-	if stores := []Store{StoreFile, StoreMemory}; !slices.Contains(stores, c.Store) {
-		faults = append(faults, newFault(at("store"), "%q is not one of %q", c.Store, stores))
+	if stores := []Store{StoreFile, StoreMemory}; !slices.Contains(stores, c.Store) && !c.Store.Remote() {
+		faults = append(faults, newFault(at("store"), "%q is not one of %q, nor a redis:// URL", c.Store, stores))
 	}
 	switch {
 	case c.TLS.Cert != "" && c.TLS.Key == "":

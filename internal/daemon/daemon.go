@@ -73,14 +73,15 @@ type daemon struct {
 	tokenFile string
 	token     creds.Secret
 
-	table    *slot.Table
-	resolver *source.Resolver
-	guard    *endpoint.Guard
-	server   *endpoint.Server
-	metrics  *metrics
-	audit    *auditor
-	peers    *peer.Lookup   // nil: the kernel cannot tell
-	kept     *control.Store // where credentials are kept beside the slots; nil when Private
+	table      *slot.Table
+	resolver   *source.Resolver
+	guard      *endpoint.Guard
+	server     *endpoint.Server
+	metrics    *metrics
+	audit      *auditor
+	peers      *peer.Lookup   // nil: the kernel cannot tell
+	closeStore func()         // nil: nothing to close
+	kept       *control.Store // where credentials are kept beside the slots; nil when Private
 
 	reloading sync.Mutex // held by the one reload under way
 	settings  atomic.Pointer[config.Config]
@@ -249,5 +250,8 @@ func (d *daemon) closeAll() {
 	}
 	if d.peers != nil {
 		d.peers.Close()
+	}
+	if d.closeStore != nil {
+		d.closeStore()
 	}
 }

@@ -32,21 +32,45 @@ func (d *daemon) keep(s config.Config) slot.Store {
 	var f *store.File
 	if err == nil {
 		var sealer *store.Sealer
-		if sealer, err = store.NewSealer(key.Bytes); err == nil {
+		sealer, err = store.NewSealer(key.Bytes)
+		if err == nil && s.Store.Remote() {
+			return d.keepRemote(s, sealer, key)
+		}
+		if err == nil {
 			f, err = store.NewFile(store.FileConfig{Dir: d.c.Dirs.Store, Sealer: sealer, Warn: func(m string) { d.log.Warn(m) }})
 		}
 	}
 	if err != nil {
-		problem := "credentials are kept in memory only: " + err.Error()
-		var hinted interface{ Hint() string }
-		if errors.As(err, &hinted) && hinted.Hint() != "" {
-			problem += " (" + hinted.Hint() + ")"
-		}
-		d.kept = &control.Store{Kind: string(config.StoreMemory), Problem: problem}
+		d.kept = &control.Store{Kind: string(config.StoreMemory), Problem: problemOf(err)}
 		return &store.Memory{}
 	}
 	d.kept = &control.Store{Kind: string(config.StoreFile), Dir: d.c.Dirs.Store, Key: string(key.Kind), Weakness: key.Weakness()}
 	return f
+}
+
+// keepRemote keeps credentials on a server that many machines share. It is not
+// asked before the first credentials are needed; while it fails, every daemon
+// goes on alone.
+func (d *daemon) keepRemote(s config.Config, sealer *store.Sealer, key store.Key) slot.Store {
+	r, err := store.NewRedis(store.RedisConfig{URL: string(s.Store), PasswordFile: s.StorePasswordFile, CAFile: s.StoreCAFile,
+		Sealer: sealer, Warn: func(m string) { d.log.Warn(m) }})
+	if err != nil {
+		d.kept = &control.Store{Kind: string(config.StoreMemory), Problem: problemOf(err)}
+		return &store.Memory{}
+	}
+	d.closeStore = func() { _ = r.Close() }
+	d.kept = &control.Store{Kind: "redis", Key: string(key.Kind), Weakness: key.Weakness()}
+	return r
+}
+
+// problemOf says why credentials are in memory only.
+func problemOf(err error) string {
+	problem := "credentials are kept in memory only: " + err.Error()
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) && hinted.Hint() != "" {
+		problem += " (" + hinted.Hint() + ")"
+	}
+	return problem
 }
 
 // environ is what a source's programs get. It is marked, so that a

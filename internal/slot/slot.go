@@ -168,18 +168,21 @@ func (s *Slot) retrieve(old *Held) (c creds.Credentials, fetched bool, err error
 				Err: fmt.Errorf("panic of type %T\n%s", r, debug.Stack())}
 		}
 	}()
-	release, err := s.table.limits.acquire(s.ctx, s.spec.Upstream, s.priority(old))
-	if err != nil {
-		return c, false, err
-	}
-	defer release()
-	timeout := s.spec.Timeout
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, timeout)
-	defer cancel()
-	return s.table.store.Update(ctx, s.spec.Key, s.fresh(old), s.spec.Provider.Retrieve)
+	return s.table.store.Update(s.ctx, s.spec.Key, s.fresh(old), func(ctx context.Context) (creds.Credentials, error) {
+		// Only who really asks upstream takes a place there, and its time begins then.
+		release, err := s.table.limits.acquire(ctx, s.spec.Upstream, s.priority(old))
+		if err != nil {
+			return creds.Credentials{}, err
+		}
+		defer release()
+		timeout := s.spec.Timeout
+		if timeout <= 0 {
+			timeout = defaultTimeout
+		}
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		return s.spec.Provider.Retrieve(ctx)
+	})
 }
 
 func (s *Slot) priority(old *Held) priority {

@@ -29,7 +29,8 @@ type FileConfig struct {
 // be used is a miss, and what cannot be written is not kept. It is safe for
 // concurrent use.
 type File struct {
-	c FileConfig
+	c      FileConfig
+	denied denials
 
 	mu   sync.Mutex // guards told
 	told map[string]time.Time
@@ -85,6 +86,9 @@ func (f *File) Update(ctx context.Context, key string, fresh func(creds.Credenti
 	}
 	defer f.beat(name)()
 	c, err := fetch(ctx)
+	if f.denied.told(name, err, f.c.Now()) {
+		_ = os.Remove(f.path(name, entryExt)) // gone already: fine
+	}
 	if err != nil {
 		return c, true, err
 	}
@@ -97,6 +101,16 @@ func (f *File) Update(ctx context.Context, key string, fresh func(creds.Credenti
 func (f *File) Peek(key string) (c creds.Credentials, left time.Duration, ok bool) {
 	e, err := f.read(f.c.Sealer.Name(key))
 	return e.c, e.left, err == nil
+}
+
+// Busy says whether some process is fetching what belongs under key just now.
+func (f *File) Busy(key string) bool {
+	l := newLock(f.path(f.c.Sealer.Name(key), lockExt))
+	got, err := l.TryLock()
+	if got {
+		_ = l.Unlock() // closing the file gives it back all the same
+	}
+	return err == nil && !got
 }
 
 // kept is an entry as it was read.

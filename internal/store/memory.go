@@ -13,6 +13,7 @@ import (
 type Memory struct {
 	mu      sync.Mutex // guards entries; never held during a fetch
 	entries map[string]*remembered
+	denied  denials
 }
 
 // remembered is one key's credentials.
@@ -35,6 +36,9 @@ func (m *Memory) Update(ctx context.Context, key string, fresh func(creds.Creden
 		return e.kept, false, nil
 	}
 	c, err := fetch(ctx)
+	if m.denied.told(key, err, time.Now()) {
+		e.kept = creds.Credentials{}
+	}
 	if err == nil && keepable(c, time.Now()) {
 		e.kept = c
 	}

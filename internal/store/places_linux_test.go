@@ -126,8 +126,10 @@ func TestDirectoriesThatCannotBeWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		theirs := copyOf(t, os.Args[0]) // its directory is ours, and may be read by all
+		theirs = filepath.Dir(theirs)
 		bin := copyOf(t, os.Args[0])
-		out, err := run(append(prefix, bin, "-test.run=^TestDirectoriesThatCannotBeWritten$", "-test.v"), "STORE_TEST_PLACE="+top, "HOME="+top, "TMPDIR="+top)
+		out, err := run(append(prefix, bin, "-test.run=^TestDirectoriesThatCannotBeWritten$", "-test.v"), "STORE_TEST_PLACE="+top, "STORE_TEST_THEIRS="+theirs, "HOME="+top, "TMPDIR="+top)
 		if err != nil || !strings.Contains(out, "as another user") {
 			t.Errorf("%v\n%s", err, out)
 		}
@@ -135,6 +137,11 @@ func TestDirectoriesThatCannotBeWritten(t *testing.T) {
 	}
 	t.Logf("as another user: %d", os.Geteuid())
 	place := os.Getenv("STORE_TEST_PLACE")
+	if os.Geteuid() == 65534 { // another user's store
+		if _, err := NewFile(FileConfig{Dir: os.Getenv("STORE_TEST_THEIRS"), Sealer: newSealer(t, 1)}); err == nil {
+			t.Error("a directory of another user was taken")
+		}
+	}
 	dir := filepath.Join(place, "store")
 	var said []string
 	f := newFile(t, dir, func(c *FileConfig) { c.Warn = func(m string) { said = append(said, m) } })

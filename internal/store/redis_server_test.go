@@ -228,6 +228,29 @@ func TestFigureRedisFaults(t *testing.T) {
 	}
 }
 
+// Sentinels and clusters are looked up by more than one step, which must not
+// take longer together.
+func TestRedisSentinelAndClusterHang(t *testing.T) {
+	p, err := faultproxy.Start("127.0.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	p.Set(faultproxy.Fault{Hole: true})
+	for _, url := range []string{"redis-sentinel://" + p.Addr() + "," + p.Addr() + "/main", "redis-cluster://" + p.Addr() + "," + p.Addr(), "rediss://" + p.Addr()} {
+		first, open, needed := time.Duration(0), time.Duration(0), 0
+		for range 3 { // the machine may have had other things to do
+			if first, open, needed = coldReads(t, impatient(t, RedisConfig{URL: url})); first <= 300*time.Millisecond {
+				break
+			}
+		}
+		t.Logf("%s: %v, %v, %d", url, first, open, needed)
+		if first > 300*time.Millisecond || needed != breakerFails {
+			t.Errorf("%s: %v for one cold read; the breaker opened after %d", url, first, needed)
+		}
+	}
+}
+
 // tableWith is a running table with the store and one slot, "warm".
 func tableWith(t *testing.T, s slot.Store) *slot.Table {
 	t.Helper()

@@ -182,6 +182,56 @@ func TestSlowSourceIsAskedOnce(t *testing.T) {
 	}
 }
 
+// A role that was taken away does not come back from the store.
+func TestSecondDenialDropsWhatIsKept(t *testing.T) {
+	now := time.Now()
+	f := newFile(t, t.TempDir(), func(c *FileConfig) { c.Now = func() time.Time { return now } })
+	var u upstream
+	update(t, f, all, u.fetch)
+	fail := func(code creds.Code) {
+		t.Helper()
+		e := &creds.RetrieveError{Code: code, Msg: "no"}
+		if _, _, err := f.Update(t.Context(), "dev", none, func(context.Context) (creds.Credentials, error) { return creds.Credentials{}, e }); err != e {
+			t.Error(err)
+		}
+	}
+	kept := func(want bool) {
+		t.Helper()
+		if _, _, ok := f.Peek("dev"); ok != want {
+			t.Errorf("kept: %v, want %v", ok, want)
+		}
+	}
+	for _, code := range []creds.Code{creds.AccessDenied, creds.Unavailable, creds.AccessDenied, creds.AccessDenied} {
+		fail(code)
+		kept(true)
+		now = now.Add(10 * time.Second)
+	}
+	now = now.Add(time.Minute)
+	fail(creds.LoginRequired)
+	fail(creds.AccessDenied)
+	kept(true)
+	now = now.Add(time.Minute)
+	fail(creds.AccessDenied)
+	kept(false)
+}
+
+func TestBusy(t *testing.T) {
+	f := newFile(t, t.TempDir())
+	if f.Busy("dev") {
+		t.Error("nobody is there")
+	}
+	var u upstream
+	update(t, f, all, func(ctx context.Context) (creds.Credentials, error) {
+		if !f.Busy("dev") || f.Busy("other") {
+			t.Error("the fetch under way is not seen")
+		}
+		return u.fetch(ctx)
+	})
+	if f.Busy("dev") {
+		t.Error("it has ended")
+	}
+}
+
 func TestStaticKeysAreNotKept(t *testing.T) {
 	dir := t.TempDir()
 	f := newFile(t, dir)

@@ -130,6 +130,8 @@ func TestRow21ShortSleep(t *testing.T) {
 
 func TestRow46FleetWithOneExpiry(t *testing.T) {
 	t.Parallel()
+	busy.Lock()
+	defer busy.Unlock()
 	const daemons = 100
 	worst := 0
 	var shares []int

@@ -135,6 +135,8 @@ func newHuge(t *testing.T) *huge {
 		case "plain":
 			w.Header().Set("Content-Length", fmt.Sprint(size))
 			_, _ = w.Write(bytes.Repeat([]byte("a"), size))
+		case "allowed":
+			_, _ = w.Write(bytes.Repeat([]byte("a"), 64_000))
 		case "chunked":
 			for range 1000 {
 				if _, err := w.Write(bytes.Repeat([]byte("a"), size/1000)); err != nil {

@@ -18,6 +18,8 @@ import (
 // failures last a minute or so, and the clock is stepped. Else upstream is also
 // gone for up to half an hour, and the machine sleeps.
 func soakDay(t *testing.T, hours int, calm bool) (l *lab, refreshes int) {
+	busy.Lock()
+	defer busy.Unlock()
 	const slots = 50
 	synctest.Test(t, func(t *testing.T) {
 		l = newLab(t, 57)

@@ -263,6 +263,8 @@ func TestRow15Redirects(t *testing.T) {
 
 func TestRow12Garbage(t *testing.T) {
 	t.Parallel()
+	busy.Lock()
+	defer busy.Unlock()
 	g := newSources(t, fakeaws.Config{})
 	table := slot.New(slot.Config{})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -330,9 +332,10 @@ func TestRow13HugeAnswers(t *testing.T) {
 	for range 12 {
 		base = max(base, refresh(""), refresh("task"))
 	}
-	r := newReader(t, d)
-	for range 3000 { // as a daemon is that has been at work
-		r.get("/slot")
+	huge.set("allowed") // so that only the excess is measured
+	for range 40 {
+		refresh("")
+		refresh("task")
 	}
 	before, most := rssMiB(t, d.PID()), 0
 	for _, kind := range []string{"plain", "chunked", "gzip", "lies"} {
@@ -343,5 +346,5 @@ func TestRow13HugeAnswers(t *testing.T) {
 	}
 	grown := rssMiB(t, d.PID()) - before
 	const buffers = 6 << 10 // what net/http reads with the header, and may read too far
-	row(t, 13, most-base <= 64<<10+buffers && huge.asked.Load() == 0 && grown <= 2, "%d KiB read beyond what a small answer takes (64 KiB, and a buffer of net/http's); RSS %+.1f MiB; gzip asked for %d times", (most-base)/1024, grown, huge.asked.Load())
+	row(t, 13, most-base <= 64<<10+buffers && huge.asked.Load() == 0 && grown <= 2, "%d KiB read beyond what a small answer takes (64 KiB, and a buffer of net/http's); RSS %+.1f MiB against answers of 64,000 bytes; gzip asked for %d times", (most-base)/1024, grown, huge.asked.Load())
 }

@@ -124,7 +124,7 @@ func run(t *testing.T, daemons, slots int, spread, d time.Duration, u *upstream,
 // TestFigureFleet makes the table of docs/fleet.md. ROLECALL_FLEET=full makes
 // all of it; without, a part that takes seconds.
 func TestFigureFleet(t *testing.T) {
-	sizes, hours := []int{10, 100}, 4
+	sizes, hours := []int{10, 100}, 2
 	if os.Getenv("ROLECALL_FLEET") == "full" {
 		sizes, hours = []int{1, 10, 50, 100}, 24
 	}

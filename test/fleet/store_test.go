@@ -38,7 +38,7 @@ func newShared() *shared {
 
 // op is one operation on the server.
 func (s *shared) op(do func()) {
-	time.Sleep(opTakes)
+	<-time.After(opTakes) // the bubble's time, as all here
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ops++
@@ -84,7 +84,7 @@ func (s *shared) Update(ctx context.Context, key string, fresh func(creds.Creden
 			judged = other.Expires
 		}
 		if !mine {
-			time.Sleep(min(time.Duration(float64(pause)*(0.5+rand.Float64())), time.Until(deadline)))
+			<-time.After(min(time.Duration(float64(pause)*(0.5+rand.Float64())), time.Until(deadline)))
 		}
 	}
 	c, err = fetch(ctx)
