@@ -619,6 +619,10 @@ func TestMetrics(t *testing.T) {
 	}
 	_ = resp.Body.Close()
 	text := r.scrape()
+	// A retrieval is counted a moment after those who wait for it have its answer.
+	for deadline := time.Now().Add(5 * time.Second); !strings.Contains(text, `rolecall_refreshes_total{outcome="ok"} 1`) && time.Now().Before(deadline); {
+		text = r.scrape()
+	}
 	for _, want := range []string{`rolecall_requests_total{endpoint="ecs",outcome="ok"} 1`, `rolecall_requests_total{endpoint="ecs",outcome="not_found"} 1`,
 		`rolecall_denials_total{reason="foreign_header"} 1`, `rolecall_refreshes_total{outcome="ok"} 1`, `rolecall_upstream_calls_total 1`,
 		`rolecall_slot_seconds_to_expiry{slot="default"} 3`, `rolecall_slots{state="valid"} 1`} {

@@ -114,12 +114,20 @@ func readTokenFile(path string) (string, error) {
 	return token, nil
 }
 
+// missingFile is the path of a file that is not there.
+type missingFile string
+
+func (m missingFile) Error() string { return string(m) + " is not there" }
+
+// Is makes it an fs.ErrNotExist.
+func (m missingFile) Is(target error) bool { return target == fs.ErrNotExist }
+
 // readSmall reads a regular file of at most limit bytes.
 func readSmall(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s: %w", path, fs.ErrNotExist)
+		return nil, missingFile(path)
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
