@@ -1,37 +1,15 @@
 package slot
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/test/figure"
 )
-
-// figure notes a figure of the page on performance where ROLECALL_FIGURES names
-// a file, and fails the test when it was missed.
-func figure(t *testing.T, what, reach, got string, missed bool) {
-	t.Helper()
-	if missed {
-		t.Errorf("%s: %s, to reach %s", what, got, reach)
-	}
-	path := os.Getenv("ROLECALL_FIGURES")
-	if path == "" {
-		return
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	if err := json.NewEncoder(f).Encode(map[string]any{"What": what, "Reach": reach, "Got": got, "Missed": missed}); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func TestFigureOutageHour(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -52,7 +30,7 @@ func TestFigureOutageHour(t *testing.T) {
 			}
 		}
 		attempts := u.count() - before
-		figure(t, "1 h of upstream outage with 3 h credentials (fake time): failed reads, attempts", "0, ≤ 95",
+		figure.Note(t, "1 h of upstream outage with 3 h credentials (fake time): failed reads, attempts", "0, ≤ 95",
 			fmt.Sprintf("%d, %d", failed, attempts), failed > 0 || attempts > 95 || attempts < 10)
 	})
 }
@@ -111,7 +89,7 @@ func TestFigureSoak24h(t *testing.T) {
 			}
 		}
 		time.Sleep(3 * time.Minute) // the faults' goroutines end
-		figure(t, fmt.Sprintf("24 h soak with faults on (fake time), 50 slots, %d reads: expired served, least life served from 1 h credentials", reads), "0, ≥ 25 min",
+		figure.Note(t, fmt.Sprintf("24 h soak with faults on (fake time), 50 slots, %d reads: expired served, least life served from 1 h credentials", reads), "0, ≥ 25 min",
 			fmt.Sprintf("%d, %v", expired, least.Round(time.Second)), expired > 0 || least < 25*time.Minute)
 	})
 }

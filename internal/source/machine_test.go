@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -150,7 +151,6 @@ func TestContainerURLs(t *testing.T) {
 		{"", "x", "not a URL with a host"},
 		{"", "ftp://localhost/x", "not a URL with a host"},
 		{"", "http://10.0.0.1/x", "unencrypted to 10.0.0.1"},
-		{"", "http://169.254.169.254/x", "unencrypted"},
 		{"", "http://[::2]/x", "unencrypted"},
 		{"", "http://0.0.0.0/x", "unencrypted"},
 	} {
@@ -160,16 +160,29 @@ func TestContainerURLs(t *testing.T) {
 	}
 }
 
+// TestContainerAddresses asks the rule itself, which must not be tried by asking
+// the addresses.
+func TestContainerAddresses(t *testing.T) {
+	for text, want := range map[string]bool{
+		"127.0.0.1": true, "127.9.9.9": true, "::1": true, "169.254.170.2": true, "169.254.170.23": true, "fd00:ec2::23": true,
+		"169.254.169.254": false, "169.254.170.3": false, "fd00:ec2::254": false, "10.0.0.1": false, "0.0.0.0": false, "::2": false,
+	} {
+		if got := containerAddr(netip.MustParseAddr(text)); got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}
+
 // TestSelf: a source that is the daemon itself would ask itself for ever.
 func TestSelf(t *testing.T) {
 	g := newRig(t, fakeaws.Config{})
 	host := strings.TrimPrefix(g.fake.URL(), "http://")
-	g.configure(Config{Self: func(h string) bool { return h == host || h == "169.254.169.254:80" }})
+	g.configure(Config{Self: func(h string) bool { return h == host || h == "127.0.0.1:80" }})
 	g.env[fullURI] = g.fake.ContainerURL("x")
 	for _, text := range []string{"container", "imds"} {
 		g.fails(text, creds.NotConfigured, "this daemon itself")
 	}
-	g.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = ""
+	g.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = "http://127.0.0.1" // the port that goes without saying
 	g.fails("imds", creds.NotConfigured, "this daemon itself")
 	if n := g.fake.Calls("*"); n != 0 {
 		t.Errorf("%d calls", n)

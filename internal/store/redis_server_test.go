@@ -31,6 +31,7 @@ import (
 	"rolecall/internal/creds"
 	"rolecall/internal/slot"
 	"rolecall/test/faultproxy"
+	"rolecall/test/figure"
 )
 
 // redisServer is a real server on loopback that keeps nothing.
@@ -218,7 +219,7 @@ func TestFigureRedisFaults(t *testing.T) {
 			}
 			close(stop)
 			wg.Wait()
-			redisFigure(t, fmt.Sprintf("Redis %s: added to one cold read until the breaker opens (after %d), then at most in 1,000 cold reads; failed of %d warm reads", name, needed, reads.Load()),
+			figure.Note(t, fmt.Sprintf("Redis %s: added to one cold read until the breaker opens (after %d), then at most in 1,000 cold reads; failed of %d warm reads", name, needed, reads.Load()),
 				fmt.Sprintf("≤ %v, ~0, 0", tt.reach), fmt.Sprintf("%v, %v, %d", first.Round(10*time.Microsecond), open.Round(10*time.Microsecond), failures.Load()),
 				first > tt.reach || open > 100*time.Millisecond || needed != breakerFails || failures.Load() > 0)
 			if strings.Count(w.String(), "\n") != 0 || !strings.Contains(w.String(), "going on without it") {
@@ -540,7 +541,7 @@ func TestFigureRedisChildren(t *testing.T) {
 			break
 		}
 	}
-	redisFigure(t, fmt.Sprintf("%d processes start cold with one real redis-server, upstream 0.5 s: upstream calls, right answers, all done in", children), "1, 30, any",
+	figure.Note(t, fmt.Sprintf("%d processes start cold with one real redis-server, upstream 0.5 s: upstream calls, right answers, all done in", children), "1, 30, any",
 		fmt.Sprintf("%d, %d, %v", calls.Load(), right, took), calls.Load() != 1 || right != children)
 }
 
@@ -587,7 +588,7 @@ func TestFigureRedisHolderDies(t *testing.T) {
 	}
 	wg.Wait()
 	took := time.Duration(longest.Load()).Round(10 * time.Millisecond)
-	redisFigure(t, fmt.Sprintf("Redis lock holder killed: longest wait of %d nodes, upstream calls", nodes), "≤ 2.2 s, ≤ 10",
+	figure.Note(t, fmt.Sprintf("Redis lock holder killed: longest wait of %d nodes, upstream calls", nodes), "≤ 2.2 s, ≤ 10",
 		fmt.Sprintf("%v, %d", took, calls.Load()), took > 2200*time.Millisecond || calls.Load() > nodes)
 	// Once the dead one's lock has lapsed, one asks again for all.
 	for _, key := range s.do("KEYS", "*lock").([]any) {
@@ -643,7 +644,7 @@ func TestFigureRedisFlush(t *testing.T) {
 			}
 		}
 	}
-	redisFigure(t, fmt.Sprintf("FLUSHALL while %d stores refresh %d keys, and after a restart: upstream calls per key at most, failed", stores, keys), "≤ 3, 0",
+	figure.Note(t, fmt.Sprintf("FLUSHALL while %d stores refresh %d keys, and after a restart: upstream calls per key at most, failed", stores, keys), "≤ 3, 0",
 		fmt.Sprintf("%d, %d", most, failed.Load()), most > 3 || failed.Load() > 0)
 
 	// Emptied and restarted under daemons that read: no read fails.
@@ -682,5 +683,5 @@ func TestFigureRedisFlush(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	redisFigure(t, fmt.Sprintf("Redis emptied and restarted 5 times under 20 daemons: failed of %d warm reads", reads.Load()), "0", fmt.Sprint(bad.Load()), bad.Load() > 0)
+	figure.Note(t, fmt.Sprintf("Redis emptied and restarted 5 times under 20 daemons: failed of %d warm reads", reads.Load()), "0", fmt.Sprint(bad.Load()), bad.Load() > 0)
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -18,29 +17,8 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"rolecall/internal/creds"
+	"rolecall/test/figure"
 )
-
-// redisFigure notes a figure of the page on performance where ROLECALL_FIGURES
-// names a file, and fails the test when it was missed.
-func redisFigure(t *testing.T, what, reach, got string, missed bool) {
-	t.Helper()
-	t.Logf("%s: %s, to reach %s", what, got, reach)
-	if missed {
-		t.Errorf("%s: %s, to reach %s", what, got, reach)
-	}
-	path := os.Getenv("ROLECALL_FIGURES")
-	if path == "" {
-		return
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	if err := json.NewEncoder(f).Encode(map[string]any{"What": what, "Reach": reach, "Got": got, "Missed": missed}); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func redisSealer(t testing.TB, seed byte) *Sealer {
 	t.Helper()
@@ -298,7 +276,7 @@ func TestFigureRedisForged(t *testing.T) {
 		}
 		try(string(b))
 	}
-	redisFigure(t, fmt.Sprintf("forged, truncated or mixed entries of the shared store: accepted of %d", tried), "0", fmt.Sprint(accepted), accepted > 0)
+	figure.Note(t, fmt.Sprintf("forged, truncated or mixed entries of the shared store: accepted of %d", tried), "0", fmt.Sprint(accepted), accepted > 0)
 
 	for what, v := range map[string]string{"swapped": swapped, "empty": "", "text": "hello", "huge": strings.Repeat("x", 8<<20),
 		"foreign": string(mustSeal(t, redisSealer(t, 2), name, redisSet("ASIAX", time.Hour))), "static": string(mustSeal(t, r.sealer, name, creds.Credentials{AccessKeyID: "AKIAX", SecretAccessKey: creds.NewSecret("s")}))} {

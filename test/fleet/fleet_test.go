@@ -4,7 +4,6 @@ package fleet
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -16,29 +15,8 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/slot"
+	"rolecall/test/figure"
 )
-
-// figure notes a figure of the page on performance where ROLECALL_FIGURES names
-// a file, and fails the test when it was missed.
-func figure(t *testing.T, what, reach, got string, missed bool) {
-	t.Helper()
-	t.Logf("%s: %s, to reach %s", what, got, reach)
-	if missed {
-		t.Errorf("%s: %s, to reach %s", what, got, reach)
-	}
-	path := os.Getenv("ROLECALL_FIGURES")
-	if path == "" {
-		return
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	if err := json.NewEncoder(f).Encode(map[string]any{"What": what, "Reach": reach, "Got": got, "Missed": missed}); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // upstream is AWS: it takes its time, and counts calls by the second.
 type upstream struct {
@@ -155,7 +133,7 @@ func TestFigureFleet(t *testing.T) {
 		}
 	}
 	t.Log("\n" + table)
-	figure(t, fmt.Sprintf("100 daemons × 50 profiles of 1 h, %d h of fake time, store emptied in the middle: upstream calls without and with the shared store", hours), "with it ≤ 1/50",
+	figure.Note(t, fmt.Sprintf("100 daemons × 50 profiles of 1 h, %d h of fake time, store emptied in the middle: upstream calls without and with the shared store", hours), "with it ≤ 1/50",
 		fmt.Sprintf("%d, %d", calls[0], calls[1]), calls[1]*50 > calls[0])
 }
 
@@ -181,7 +159,7 @@ func TestFigureSameExpiry(t *testing.T) {
 	}
 	slices.Sort(shares)
 	p99, median := shares[fleets*99/100-1], shares[fleets/2]
-	figure(t, fmt.Sprintf("%d daemons with one expiry, %d fleets: share of refreshes in the busiest 1 %% of the life, p50, p99, most", daemons, fleets), "p99 ≤ 22 %",
+	figure.Note(t, fmt.Sprintf("%d daemons with one expiry, %d fleets: share of refreshes in the busiest 1 %% of the life, p50, p99, most", daemons, fleets), "p99 ≤ 22 %",
 		fmt.Sprintf("%.0f %%, %.0f %%, %.0f %%", 100*median, 100*p99, 100*shares[fleets-1]), p99 > 0.22)
 }
 
