@@ -40,9 +40,10 @@ type Config struct {
 	Ready      func(Ready)         // called once when all listeners answer; nil: nobody
 	Reload     <-chan struct{}     // wishes to read the configuration anew, e.g. from SIGHUP; nil: none
 	Version    string
-	Private    bool       // for one program: no control socket, no files, an authorization token of its own
-	Harden     bool       // close this process to other processes of the same user; cannot be undone
-	Store      slot.Store // in place of the one that the settings name; nil: none
+	Private    bool            // for one program: no control socket, no files, an authorization token of its own
+	Harden     bool            // close this process to other processes of the same user; cannot be undone
+	Store      slot.Store      // in place of the one that the settings name; nil: none
+	Sessions   source.Sessions // MFA sessions of a Private daemon; nil: its own memory
 }
 
 // Ready is what is known once the daemon answers.
@@ -79,9 +80,10 @@ type daemon struct {
 	server     *endpoint.Server
 	metrics    *metrics
 	audit      *auditor
-	peers      *peer.Lookup   // nil: the kernel cannot tell
-	closeStore func()         // nil: nothing to close
-	kept       *control.Store // where credentials are kept beside the slots; nil when Private
+	peers      *peer.Lookup    // nil: the kernel cannot tell
+	closeStore func()          // nil: nothing to close
+	sessions   source.Sessions // where MFA sessions outlive this process; nil: nowhere
+	kept       *control.Store  // where credentials are kept beside the slots; nil when Private
 
 	reloading sync.Mutex // held by the one reload under way
 	settings  atomic.Pointer[config.Config]
@@ -170,7 +172,7 @@ func start(c Config) (*daemon, error) {
 	})
 	d.metrics.watch(d.table)
 	d.resolver = source.New(source.Config{Getenv: c.Getenv, Environ: d.environ, Home: c.Home, UserAgent: "rolecall/" + c.Version,
-		Self: d.isSelf, Warn: func(msg string) { d.log.Warn(msg) }})
+		MFASession: settings.MFASession, Sessions: d.sessions, Self: d.isSelf, Warn: func(msg string) { d.log.Warn(msg) }})
 	if peer.Supported() {
 		d.peers, _ = peer.New() // without it everybody is unknown and needs the token
 	}

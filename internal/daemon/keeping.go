@@ -16,6 +16,9 @@ import (
 // until the next start.
 func (d *daemon) keep(s config.Config) slot.Store {
 	switch {
+	case d.c.Sessions != nil:
+		d.sessions = d.c.Sessions
+		return d.c.Store
 	case d.c.Store != nil:
 		return d.c.Store
 	case d.c.Private:
@@ -45,6 +48,7 @@ func (d *daemon) keep(s config.Config) slot.Store {
 		return &store.Memory{}
 	}
 	d.kept = &control.Store{Kind: string(config.StoreFile), Dir: d.c.Dirs.Store, Key: string(key.Kind), Weakness: key.Weakness()}
+	d.sessions = f // not on a server: an MFA session is for this machine
 	return f
 }
 
