@@ -50,6 +50,12 @@ type Config struct {
 	// 36 hours, which STS allows.
 	MFASession time.Duration
 
+	// Notify shows a notice on the desktop when a sign-in is needed.
+	Notify bool
+
+	// NotifyBefore tells that a sign-in is about to end, so long before. Zero: not.
+	NotifyBefore time.Duration
+
 	Auth Auth
 	TLS  TLS
 	Log  Log
@@ -163,6 +169,11 @@ const Sample = `# rolecall's configuration. Every setting is optional; these are
 # How long a session made with an MFA code lasts, 15m to 36h: so often somebody is
 # asked for a code.
 #mfa_session = "12h"
+
+# Show a notice on the desktop when somebody has to sign in, and so long before a
+# sign-in ends (it is also in the log).
+#notify = false
+#notify_before = "10m"
 
 # Named slots, served at /slot/NAME: NAME = "SOURCE".
 [slots]

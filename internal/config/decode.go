@@ -44,6 +44,8 @@ func (d *decoder) fields() map[string]field {
 		"load":                d.text(func(_ place, s string) { c.Load = s }),
 		"store":               d.text(func(_ place, s string) { c.Store = Store(s) }),
 		"slots":               d.slots,
+		"notify":              d.boolean(&c.Notify),
+		"notify_before":       d.duration(&c.NotifyBefore),
 		"mfa_session":         d.duration(&c.MFASession),
 		"store_password_file": d.path(&c.StorePasswordFile),
 		"store_ca_file":       d.path(&c.StoreCAFile),

@@ -79,6 +79,7 @@ type daemon struct {
 	guard      *endpoint.Guard
 	server     *endpoint.Server
 	metrics    *metrics
+	notices    *notices
 	audit      *auditor
 	peers      *peer.Lookup    // nil: the kernel cannot tell
 	closeStore func()          // nil: nothing to close
@@ -126,6 +127,7 @@ func Run(ctx context.Context, c Config) (err error) {
 			job(&jobs, front, func(ctx context.Context) error { return d.serveControl(ctx, ln) })
 		}
 		job(&jobs, front, d.watchdog)
+		job(&jobs, front, d.tell)
 		job(&jobs, front, slim)
 		job(&jobs, front, d.reloads)
 	}
@@ -148,6 +150,9 @@ func start(c Config) (*daemon, error) {
 	if c.Stderr == nil {
 		c.Stderr = os.Stderr
 	}
+	if c.Getenv == nil {
+		c.Getenv = os.Getenv
+	}
 	settings, err := c.Settings()
 	if err != nil {
 		return nil, err
@@ -163,7 +168,7 @@ func start(c Config) (*daemon, error) {
 	if err := d.loadToken(); err != nil {
 		return nil, err
 	}
-	d.metrics = newMetrics()
+	d.metrics, d.notices = newMetrics(), newNotices()
 	d.audit = newAuditor(c.Stderr, useJSON(c, settings.Log), &d.level, d.metrics, d.token)
 	d.table = slot.New(slot.Config{
 		Store:   d.keep(settings),

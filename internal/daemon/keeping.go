@@ -28,9 +28,6 @@ func (d *daemon) keep(s config.Config) slot.Store {
 		return &store.Memory{}
 	}
 	getenv := d.c.Getenv
-	if getenv == nil {
-		getenv = os.Getenv
-	}
 	key, err := store.OpenKey(store.KeyConfig{Dir: d.c.Dirs.Store, Getenv: getenv, Keychain: store.SystemKeychain(getenv), Make: true, Warn: func(m string) { d.log.Warn(m) }})
 	var f *store.File
 	if err == nil {

@@ -102,15 +102,11 @@ type mfa struct {
 
 // required says that a person must give a code, and why once more.
 func (m mfa) required(why string) *creds.RetrieveError {
-	hint := "give it with: rolecall load SOURCE"
-	if m.profile != "" {
-		hint = "give it with: rolecall login " + m.profile
-	}
 	made := m.r.signedIn.Load()
 	return &creds.RetrieveError{
 		Code: creds.LoginRequired,
 		Msg:  fmt.Sprintf("%s needs a code of the MFA device %s%s", m.label, m.serial, why),
-		Hint: hint,
+		Hint: "give it with: " + m.command(),
 		MFA:  m.serial,
 		Changed: func() bool {
 			return m.r.signedIn.Load() != made || m.changed != nil && m.changed()
@@ -167,11 +163,31 @@ func (m mfa) once(ctx context.Context, key string, ask func(context.Context, cre
 			c.Source = "mfa:" + m.serial
 			return complete(c, "sts")
 		})
+	if err == nil {
+		m.r.sessionEnds.Store(m.serial, c.Expires)
+	}
 	if err == nil && fetched {
 		m.r.signedIn.Add(1)
 		return creds.Credentials{}, &creds.RetrieveError{Code: creds.Internal, Msg: "signed in", Err: errSignedIn{c.Expires}}
 	}
 	return c, err
+}
+
+// command is what a person types to give a code.
+func (m mfa) command() string {
+	if m.profile == "" {
+		return "rolecall load SOURCE"
+	}
+	return "rolecall login " + m.profile
+}
+
+// signIn is the session as it was when it was last used.
+func (m mfa) signIn() (SignIn, bool) {
+	until, ok := m.r.sessionEnds.Load(m.serial)
+	if !ok {
+		return SignIn{}, false
+	}
+	return SignIn{Name: m.serial, Until: until.(time.Time), Command: m.command()}, true
 }
 
 // forget marks a session that STS refuses, so that it is not used again.
@@ -202,6 +218,6 @@ func (r *Resolver) sessionLink(base *link, s *awsconfig.Section, sc *scope) (*li
 		}
 		return m.session(ctx, keys)
 	})
-	return &link{provider: provider, region: base.region, upstream: m.sts.upstream(), timeout: callTimeout, mfa: true,
+	return &link{provider: provider, region: base.region, upstream: m.sts.upstream(), timeout: callTimeout, mfa: true, signIns: []func() (SignIn, bool){m.signIn},
 		key: append([]string{"mfa=" + m.serial, m.sts.key()}, base.key...)}, nil
 }

@@ -59,6 +59,8 @@ type Resolver struct {
 	issued   atomic.Int64 // fake credentials so far
 	signedIn atomic.Int64 // MFA sessions made so far
 
+	sessionEnds sync.Map // :: MFA serial → time.Time, of the session used last
+
 	endedMu sync.Mutex      // guards ended
 	ended   map[string]bool // :: id of a session's key → STS refuses it already
 
@@ -73,6 +75,10 @@ type Source struct {
 	Profile string // "" when Kind is another
 	Region  string // of the profile, else of the environment; "" when neither says
 	MFA     bool   // somewhere in it the code of a device is needed
+
+	// SignIns are those that it rests on and that end without a person, as far
+	// as is known here. It is cheap, and asks nobody.
+	SignIns func() []SignIn
 
 	// Provider asks upstream at each Retrieve, for at most Timeout.
 	Provider creds.Provider
@@ -101,6 +107,7 @@ type link struct {
 	upstream string
 	timeout  time.Duration
 	mfa      bool
+	signIns  []func() (SignIn, bool)
 	key      []string // settings that change the answer; no secrets
 }
 
@@ -205,6 +212,7 @@ func (r *Resolver) source(text, kind string, l *link, resolve func() (*link, err
 		Kind:     kind,
 		Region:   l.region,
 		MFA:      l.mfa,
+		SignIns:  func() []SignIn { return known(l.signIns) },
 		Provider: provider,
 		Key:      strings.Join(append([]string{text}, l.key...), "\n"),
 		Upstream: l.upstream,
