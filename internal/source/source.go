@@ -42,6 +42,9 @@ type Config struct {
 	// MFA asks a person for the code of the device serial. Nil: profiles with
 	// mfa_serial are login_required. It must not wait longer than ctx.
 	MFA func(ctx context.Context, serial string) (code string, err error)
+	// SSOSessions is rolecall's own file of SSO sessions that the AWS files do
+	// not name (see sso.ReadFurther). Empty: there is none.
+	SSOSessions string
 	// Warn is told once, in one line, of every setting that is not followed as
 	// it is written. Nil: nobody is told.
 	Warn func(msg string)
@@ -119,8 +122,8 @@ func New(cfg Config) *Resolver {
 }
 
 // Resolve parses text and checks that what it names is there and complete; it
-// asks nobody over the network. A text is profile:NAME or just NAME, imds,
-// container, env, default, role:ARN, role:ARN@SOURCE, fake or fake:OPTIONS. A
+// asks nobody over the network. A text is profile:NAME or just NAME,
+// sso:SESSION/ACCOUNT/ROLE, imds, container, env, default, role:ARN, role:ARN@SOURCE, fake or fake:OPTIONS. A
 // NAME that is one of these words is that kind: write profile:NAME for a
 // profile of that name. In a role's ARN "@" is written %40. Errors are
 // *creds.RetrieveError with code not_configured.
@@ -207,6 +210,8 @@ func (r *Resolver) build(s spec) (*link, error) {
 		return r.envLink()
 	case kindDefault:
 		return r.defaultLink()
+	case kindSSO:
+		return r.sessionLink(s.arg)
 	case kindRole:
 		base, err := r.build(*s.base)
 		if err != nil {
