@@ -75,6 +75,18 @@ func (c Cache) write(path string, text []byte) error {
 	return privatefile.Write(path, text)
 }
 
+// Check says why nothing could be written.
+func (c Cache) Check() error {
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(c.dir, ".rolecall-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
 // Remove forgets a session's token. One that is not there is no error.
 func (c Cache) Remove(s Session) error {
 	err := os.Remove(c.TokenPath(s))
