@@ -65,7 +65,7 @@ func (a *app) privateDaemon(source string, ready chan<- daemon.Ready) daemon.Con
 			c.Log.Level = slog.LevelError
 			return c, c.Check()
 		},
-		Getenv: a.getenv, Environ: a.environ, Home: a.home(),
+		Getenv: a.getenv, Environ: a.environ, Home: a.home(), SSOSessions: a.ssoSessionsFile(),
 		Stderr: a.stderr, Terminal: terminal(a.stderr),
 		Ready:   func(r daemon.Ready) { ready <- r },
 		Version: a.version.Version,

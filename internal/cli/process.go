@@ -158,7 +158,7 @@ func (p *process) shared(ctx context.Context, within []string) (creds.Credential
 	}
 	var s *source.Source
 	s, err = source.New(source.Config{Getenv: p.getenv, Environ: func() []string { return source.Mark(p.environ(), s.Text) }, Home: p.home(),
-		Warn: func(msg string) { p.warn(msg, "") }}).Resolve(p.source)
+		SSOSessions: p.dirs.SSOSessions(), Warn: func(msg string) { p.warn(msg, "") }}).Resolve(p.source)
 	if err != nil {
 		return creds.Credentials{}, err
 	}

@@ -12,7 +12,7 @@ import (
 
 // resolver makes sources of this command's own environment.
 func (a *app) resolver() *source.Resolver {
-	return source.New(source.Config{Getenv: a.getenv, Environ: a.environ, Home: a.home(),
+	return source.New(source.Config{Getenv: a.getenv, Environ: a.environ, Home: a.home(), SSOSessions: a.ssoSessionsFile(),
 		Warn: func(msg string) { a.warn(msg, "") }})
 }
 

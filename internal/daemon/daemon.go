@@ -43,6 +43,9 @@ type Config struct {
 	Private    bool       // for one program: no control socket, no files, an authorization token of its own
 	Harden     bool       // close this process to other processes of the same user; cannot be undone
 	Store      slot.Store // in place of the one that the settings name; nil: none
+
+	// SSOSessions is rolecall's own file of SSO sessions. "": that of Dirs.
+	SSOSessions string
 }
 
 // Ready is what is known once the daemon answers.
@@ -169,8 +172,11 @@ func start(c Config) (*daemon, error) {
 		Observe: d.observe,
 	})
 	d.metrics.watch(d.table)
+	if c.SSOSessions == "" {
+		c.SSOSessions = c.Dirs.SSOSessions()
+	}
 	d.resolver = source.New(source.Config{Getenv: c.Getenv, Environ: d.environ, Home: c.Home, UserAgent: "rolecall/" + c.Version,
-		Self: d.isSelf, Warn: func(msg string) { d.log.Warn(msg) }})
+		Self: d.isSelf, SSOSessions: c.SSOSessions, Warn: func(msg string) { d.log.Warn(msg) }})
 	if peer.Supported() {
 		d.peers, _ = peer.New() // without it everybody is unknown and needs the token
 	}

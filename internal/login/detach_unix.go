@@ -7,5 +7,5 @@ import (
 	"syscall"
 )
 
-// detach keeps signals of this terminal from the program.
-func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+// Detach keeps signals of this terminal from the program.
+func Detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }

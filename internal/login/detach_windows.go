@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// detach keeps Ctrl-C at this console from the program.
-func detach(cmd *exec.Cmd) {
+// Detach keeps Ctrl-C at this console from the program.
+func Detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }

@@ -117,7 +117,7 @@ func (d Desktop) Open(ctx context.Context, page string) error {
 	for _, words := range d.openers(page) {
 		cmd := exec.Command(words[0], words[1:]...)
 		cmd.Env = d.Environ()
-		detach(cmd)
+		Detach(cmd)
 		if cmd.Start() != nil {
 			continue
 		}
