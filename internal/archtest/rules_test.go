@@ -26,6 +26,7 @@ func floors() map[string]int {
 		"internal/peer":      1,
 		"internal/awsconfig": 1,
 		"internal/config":    1,
+		"internal/sso":       1,
 
 		"internal/slot":     2,
 		"internal/source":   2,
@@ -57,6 +58,10 @@ const standIn = "internal/fakeaws"
 func exceptions() map[string]map[string]string {
 	return map[string]map[string]string{
 		"internal/awsconfig": {"internal/creds": "only its Secret, so that a key read from a file cannot print itself"},
+		"internal/sso": {
+			"internal/creds":     "only its Secret, so that a token read from a file cannot print itself",
+			"internal/awsconfig": "which sessions there are stands in the AWS files",
+		},
 	}
 }
 
@@ -106,6 +111,14 @@ func forbidden() map[string]map[string]string {
 			http:      "it reads files and never the network",
 			"net":     "it reads files and never the network",
 			"os/exec": "it tells which helper programs are named, and runs none",
+		},
+		"internal/sso": {
+			http:      "it reads files and never the network",
+			"net":     "it reads files and never the network",
+			"os/exec": "signing in is for login",
+		},
+		"internal/login": {
+			ours + "awsconfig": "it is told which session to sign in to",
 		},
 		"internal/config": {
 			http: "settings are data: the daemon makes servers of them",

@@ -92,6 +92,7 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 	root.AddGroup(
 		&cobra.Group{ID: groupServe, Title: "The daemon:"},
 		&cobra.Group{ID: groupSlots, Title: "Its slots:"},
+		&cobra.Group{ID: groupSignIn, Title: "Signing in:"},
 		&cobra.Group{ID: groupUse, Title: "Programs that use it:"},
 		&cobra.Group{ID: groupRest, Title: "Other:"},
 	)
@@ -104,6 +105,7 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 	}
 	add(groupServe, a.serveCommand(), a.statusCommand(), a.reloadCommand(), a.configCommand(), a.demoCommand())
 	add(groupSlots, a.loadCommand(), a.unloadCommand(), a.profileCommand(), a.listCommand(), a.refreshCommand())
+	add(groupSignIn, a.loginCommand(), a.logoutCommand(), a.rolesCommand())
 	add(groupUse, a.envCommand(), a.execCommand(), a.processCommand())
 	add(groupRest, a.storeCommand(), a.versionCommand(), a.completionCommand())
 	root.AddCommand(a.ecsCommand())
@@ -114,7 +116,10 @@ const (
 	groupServe = "serve"
 	groupSlots = "slots"
 	groupUse   = "use"
-	groupRest  = "rest"
+
+	groupSignIn = "sign-in"
+
+	groupRest = "rest"
 )
 
 // unknownCommand names what is nearest to the word.

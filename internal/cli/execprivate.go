@@ -23,7 +23,7 @@ func (a *app) execPrivate(ctx context.Context, o execOptions, path string) error
 	kept := here.Sessions()
 	if s.MFA {
 		// A code is asked for before the program has the terminal.
-		if err := a.withCodes(ctx, mfaOptions{}, signInHere(here, o.source, false), func() error {
+		if err := a.withCodes(ctx, mfaOptions{}, giveHere(here, o.source, false), func() error {
 			_, err := s.Provider.Retrieve(ctx)
 			return err
 		}); err != nil {
@@ -77,7 +77,7 @@ func (a *app) privateDaemon(text string, kept source.Sessions, ready chan<- daem
 			c.Log.Level = slog.LevelError
 			return c, c.Check()
 		},
-		Getenv: a.getenv, Environ: a.environ, Home: a.home(),
+		Getenv: a.getenv, Environ: a.environ, Home: a.home(), SSOSessions: a.ssoSessionsFile(),
 		Stderr: a.stderr, Terminal: terminal(a.stderr),
 		Ready:    func(r daemon.Ready) { ready <- r },
 		Version:  a.version.Version,

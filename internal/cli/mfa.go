@@ -149,8 +149,8 @@ func (a *app) codeProcess(ctx context.Context, command string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// signIn makes a session with the code in the daemon.
-func signIn(d *control.Client, source string, renew bool) useCode {
+// giveDaemon makes a session with the code in the daemon.
+func giveDaemon(d *control.Client, source string, renew bool) useCode {
 	return func(ctx context.Context, serial, code string) (time.Time, error) {
 		r, err := d.SignIn(ctx, control.SignInRequest{Source: source, Serial: serial, Code: code, Renew: renew})
 		if err != nil || r.Until == nil {
@@ -160,17 +160,17 @@ func signIn(d *control.Client, source string, renew bool) useCode {
 	}
 }
 
-// signInHere makes it in this process; it is kept in the store where there is
+// giveHere makes it in this process; it is kept in the store where there is
 // one.
-func signInHere(r *source.Resolver, text string, renew bool) useCode {
+func giveHere(r *source.Resolver, text string, renew bool) useCode {
 	return func(ctx context.Context, serial, code string) (time.Time, error) {
 		return r.SignIn(ctx, text, serial, code, renew)
 	}
 }
 
-// sessions is where MFA sessions are kept for all processes of the user: the
+// mfaSessions is where MFA sessions are kept for all processes of the user: the
 // sealed files, opened when the first one is needed.
-func (a *app) sessions() source.Sessions { return source.LazySessions(a.openSessions) }
+func (a *app) mfaSessions() source.Sessions { return source.LazySessions(a.openSessions) }
 
 func (a *app) openSessions() source.Sessions {
 	dirs, err := a.dirs()

@@ -12,7 +12,7 @@ import (
 
 // resolver makes sources of this command's own environment.
 func (a *app) resolver() *source.Resolver {
-	return source.New(source.Config{Getenv: a.getenv, Environ: a.environ, Home: a.home(), Sessions: a.sessions(),
+	return source.New(source.Config{Getenv: a.getenv, Environ: a.environ, Home: a.home(), SSOSessions: a.ssoSessionsFile(), Sessions: a.mfaSessions(),
 		Warn: func(msg string) { a.warn(msg, "") }})
 }
 
@@ -28,7 +28,7 @@ func (a *app) upload(ctx context.Context, o loadOptions, text string) error {
 		return err
 	}
 	var got creds.Credentials
-	err = a.withCodes(ctx, o.mfa, signInHere(here, text, false), func() (err error) {
+	err = a.withCodes(ctx, o.mfa, giveHere(here, text, false), func() (err error) {
 		got, err = s.Provider.Retrieve(ctx)
 		return err
 	})

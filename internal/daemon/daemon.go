@@ -44,6 +44,9 @@ type Config struct {
 	Harden     bool            // close this process to other processes of the same user; cannot be undone
 	Store      slot.Store      // in place of the one that the settings name; nil: none
 	Sessions   source.Sessions // MFA sessions of a Private daemon; nil: its own memory
+
+	// SSOSessions is rolecall's own file of SSO sessions. "": that of Dirs.
+	SSOSessions string
 }
 
 // Ready is what is known once the daemon answers.
@@ -176,8 +179,11 @@ func start(c Config) (*daemon, error) {
 		Observe: d.observe,
 	})
 	d.metrics.watch(d.table)
+	if c.SSOSessions == "" {
+		c.SSOSessions = c.Dirs.SSOSessions()
+	}
 	d.resolver = source.New(source.Config{Getenv: c.Getenv, Environ: d.environ, Home: c.Home, UserAgent: "rolecall/" + c.Version,
-		MFASession: settings.MFASession, Sessions: d.sessions, Self: d.isSelf, Warn: func(msg string) { d.log.Warn(msg) }})
+		MFASession: settings.MFASession, Sessions: d.sessions, SSOSessions: c.SSOSessions, Self: d.isSelf, Warn: func(msg string) { d.log.Warn(msg) }})
 	if peer.Supported() {
 		d.peers, _ = peer.New() // without it everybody is unknown and needs the token
 	}

@@ -46,7 +46,7 @@ func newClient(proxy func(*http.Request) (*url.URL, error), roots *x509.CertPool
 			// Long enough for the calls of one chain; the next refresh is
 			// minutes away, when the connection would be dead.
 			IdleConnTimeout:     5 * time.Second,
-			MaxIdleConnsPerHost: 2,
+			MaxIdleConnsPerHost: 10, // a list of roles is asked for by so many at once
 		}},
 	}
 }

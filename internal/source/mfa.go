@@ -203,9 +203,9 @@ func (r *Resolver) hasEnded(c creds.Credentials) bool {
 	return r.ended[c.AccessKeyID]
 }
 
-// sessionLink gives the MFA session itself: of a profile that has keys and
+// mfaLink gives the MFA session itself: of a profile that has keys and
 // mfa_serial, and names no role.
-func (r *Resolver) sessionLink(base *link, s *awsconfig.Section, sc *scope) (*link, error) {
+func (r *Resolver) mfaLink(base *link, s *awsconfig.Section, sc *scope) (*link, error) {
 	m := mfa{r: r, label: fmt.Sprintf("profile %q", s.Name), profile: s.Name, serial: s.Text("mfa_serial"), changed: r.filesChanged()}
 	var err error
 	if m.sts, err = r.service("sts", firstOf(sc.own("region"), base.region, r.region(nil)), sc); err != nil {

@@ -44,6 +44,9 @@ type Config struct {
 	MFASession time.Duration
 	// Sessions keeps MFA sessions. Nil: the Resolver's own memory.
 	Sessions Sessions
+	// SSOSessions is rolecall's own file of SSO sessions that the AWS files do
+	// not name (see sso.ReadFurther). Empty: there is none.
+	SSOSessions string
 	// Warn is told once, in one line, of every setting that is not followed as
 	// it is written. Nil: nobody is told.
 	Warn func(msg string)
@@ -140,8 +143,8 @@ func New(cfg Config) *Resolver {
 }
 
 // Resolve parses text and checks that what it names is there and complete; it
-// asks nobody over the network. A text is profile:NAME or just NAME, imds,
-// container, env, default, role:ARN, role:ARN@SOURCE, fake or fake:OPTIONS. A
+// asks nobody over the network. A text is profile:NAME or just NAME,
+// sso:SESSION/ACCOUNT/ROLE, imds, container, env, default, role:ARN, role:ARN@SOURCE, fake or fake:OPTIONS. A
 // NAME that is one of these words is that kind: write profile:NAME for a
 // profile of that name. In a role's ARN "@" is written %40. Errors are
 // *creds.RetrieveError with code not_configured.
@@ -233,6 +236,8 @@ func (r *Resolver) build(s spec) (*link, error) {
 		return r.envLink()
 	case kindDefault:
 		return r.defaultLink()
+	case kindSSO:
+		return r.sessionLink(s.arg)
 	case kindRole:
 		base, err := r.build(*s.base)
 		if err != nil {
