@@ -21,7 +21,7 @@ func (a *app) execPrivate(ctx context.Context, o execOptions, path string) error
 		return err
 	}
 	kept := here.Sessions()
-	if s.MFA {
+	if len(s.Devices) > 0 {
 		// A code is asked for before the program has the terminal.
 		if err := a.withCodes(ctx, mfaOptions{}, giveHere(here, o.source, false), func() error {
 			_, err := s.Provider.Retrieve(ctx)

@@ -20,13 +20,14 @@ type loginOptions struct {
 	deviceSaid bool // --device was given, with whichever value
 	noBrowser  bool
 	json       bool
+	mfa        mfaOptions
 }
 
 func (a *app) loginCommand() *cobra.Command {
 	var o loginOptions
 	c := &cobra.Command{
 		Use:   "login [PROFILE]",
-		Short: "Sign in to SSO, for rolecall, the aws CLI and every SDK",
+		Short: "Sign in to SSO for all programs, or give an MFA code",
 		Long: `Sign in to AWS IAM Identity Center (SSO): in this machine's browser, or with --device
 by typing a code in a browser anywhere. Over SSH, in a container and without a screen it
 is --device by itself.
@@ -36,9 +37,13 @@ AWS files name only one, it is that. The token goes to ~/.aws/sso/cache, as that
 'aws sso login' does, so that the aws CLI and all SDKs are signed in too. Slots that were
 waiting for it recover within a second.
 
+For a PROFILE with an mfa_serial it asks for the code of that device, and makes a new
+session of it for all profiles that use the device.
+
 One sign-in waits at a time. Ctrl-C leaves everything as it was.`,
 		Example: `  rolecall login                       # the only SSO session there is
   rolecall login dev                   # that of the profile dev
+  rolecall login admin                 # that of an MFA device
   rolecall login --sso-session corp
   rolecall login --sso-session corp --device
   rolecall login --start-url https://d-1234567890.awsapps.com/start --region eu-west-1`,
@@ -56,6 +61,9 @@ One sign-in waits at a time. Ctrl-C leaves everything as it was.`,
 			if err := o.check(c); err != nil {
 				return err
 			}
+			if err := o.mfa.check(c); err != nil {
+				return err
+			}
 			return a.login(c.Context(), o)
 		},
 		ValidArgsFunction: a.completeProfiles,
@@ -66,6 +74,7 @@ One sign-in waits at a time. Ctrl-C leaves everything as it was.`,
 	c.Flags().BoolVar(&o.device, "device", false, "sign in by typing a code in any browser; =false for this machine's browser all the same")
 	c.Flags().BoolVar(&o.noBrowser, "no-browser", false, "show the page's address and open nothing")
 	c.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	o.mfa.flags(c)
 	return c
 }
 
@@ -91,10 +100,22 @@ func (a *app) login(ctx context.Context, o loginOptions) error {
 	if err != nil {
 		return err
 	}
+	devices := a.devices(o)
 	session, err := a.sessionOf(f, o.sessionFlags, "rolecall login")
-	if err != nil {
+	switch {
+	case err != nil && len(devices) > 0: // the profile has keys, and a device
+		return a.loginMFA(ctx, o, devices)
+	case err != nil:
 		return err
 	}
+	if err := a.loginSSO(ctx, o, session); err != nil || len(devices) == 0 {
+		return err
+	}
+	return a.loginMFA(ctx, o, devices)
+}
+
+// loginSSO signs in to one session.
+func (a *app) loginSSO(ctx context.Context, o loginOptions, session sso.Session) error {
 	service, err := a.resolver().SSO(session)
 	if err != nil {
 		return err

@@ -61,7 +61,7 @@ func (a *app) withCodes(ctx context.Context, o mfaOptions, use useCode, try func
 		if err == nil || !errors.As(err, &e) || e.MFA == "" || !a.canAsk(o) {
 			return err
 		}
-		if err := a.giveCode(ctx, o, e.MFA, use); err != nil {
+		if _, err := a.giveCode(ctx, o, e.MFA, use); err != nil {
 			return err
 		}
 		o.code = "" // it is used up
@@ -71,11 +71,11 @@ func (a *app) withCodes(ctx context.Context, o mfaOptions, use useCode, try func
 
 // giveCode gets the code of the device serial and uses it. A person may try
 // again when it is not taken.
-func (a *app) giveCode(ctx context.Context, o mfaOptions, serial string, use useCode) error {
+func (a *app) giveCode(ctx context.Context, o mfaOptions, serial string, use useCode) (time.Time, error) {
 	for try := 1; ; try++ {
 		code, asked, err := a.codeOf(ctx, o, serial)
 		if err != nil {
-			return err
+			return time.Time{}, err
 		}
 		until, err := use(ctx, serial, code)
 		var e *creds.RetrieveError
@@ -84,9 +84,9 @@ func (a *app) giveCode(ctx context.Context, o mfaOptions, serial string, use use
 			if !until.IsZero() {
 				fmt.Fprintf(a.stderr, "signed in with %s until %s\n", visible(serial), until.Local().Format("2006-01-02 15:04:05 MST"))
 			}
-			return nil
+			return until, nil
 		case !asked || try == codeTries || !errors.As(err, &e) || e.MFA == "":
-			return err
+			return time.Time{}, err
 		}
 		f := asFailure(ctx, err)
 		a.warn(f.msg, f.hint)
@@ -166,6 +166,45 @@ func giveHere(r *source.Resolver, text string, renew bool) useCode {
 	return func(ctx context.Context, serial, code string) (time.Time, error) {
 		return r.SignIn(ctx, text, serial, code, renew)
 	}
+}
+
+// devices are the MFA devices of the profile that somebody signs in with.
+func (a *app) devices(o loginOptions) []string {
+	if o.profile == "" {
+		return nil
+	}
+	s, err := a.resolver().Resolve(profileSource(o.profile))
+	if err != nil {
+		return nil // signing in says what is wrong
+	}
+	return s.Devices
+}
+
+func profileSource(name string) string { return "profile:" + strings.TrimPrefix(name, "profile:") }
+
+// loginMFA makes new sessions with codes of the profile's devices: in the
+// daemon, else in the store for the next one.
+func (a *app) loginMFA(ctx context.Context, o loginOptions, devices []string) error {
+	text := profileSource(o.profile)
+	use := giveHere(a.resolver(), text, true)
+	if d, err := a.daemon(); err == nil {
+		if _, err := d.Status(ctx); err == nil {
+			use = giveDaemon(d, text, true)
+		}
+	}
+	for _, serial := range devices {
+		until, err := a.giveCode(ctx, o.mfa, serial, use)
+		if err != nil {
+			return err
+		}
+		o.mfa.code = "" // it is used up
+		if o.json {
+			if err := writeJSON(a.stdout, map[string]any{"mfa_serial": serial, "expires": until.UTC().Format(time.RFC3339)}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // mfaSessions is where MFA sessions are kept for all processes of the user: the

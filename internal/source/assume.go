@@ -66,17 +66,18 @@ func (r *Resolver) assumeLink(arn string, base *link, s *awsconfig.Section, sc *
 	if base.timeout > callTimeout {
 		timeout += callTimeout // a credential_process may have used up its own
 	}
-	signIns := base.signIns
+	signIns, devices := base.signIns, base.devices
 	if a.mfaSerial != "" {
 		m := mfa{r: r, profile: a.profile, serial: a.mfaSerial}
 		signIns = append(slices.Clip(signIns), m.signIn)
+		devices = append(slices.Clip(devices), m.serial)
 	}
 	return &link{
 		provider: &assumeRole{r: r, base: checked(base.provider, "the source of "+a.label), assumption: a, changed: r.filesChanged()},
 		region:   region,
 		upstream: a.sts.upstream(),
 		timeout:  max(timeout, callTimeout),
-		mfa:      a.mfaSerial != "" || base.mfa,
+		devices:  devices,
 		signIns:  signIns,
 		key: append([]string{fmt.Sprintf("role=%s %s %s %s %d", arn, a.sessionName, digest(a.externalID), a.mfaSerial, a.duration), a.sts.key()},
 			base.key...),

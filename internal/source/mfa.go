@@ -218,6 +218,6 @@ func (r *Resolver) mfaLink(base *link, s *awsconfig.Section, sc *scope) (*link, 
 		}
 		return m.session(ctx, keys)
 	})
-	return &link{provider: provider, region: base.region, upstream: m.sts.upstream(), timeout: callTimeout, mfa: true, signIns: []func() (SignIn, bool){m.signIn},
+	return &link{provider: provider, region: base.region, upstream: m.sts.upstream(), timeout: callTimeout, devices: []string{m.serial}, signIns: []func() (SignIn, bool){m.signIn},
 		key: append([]string{"mfa=" + m.serial, m.sts.key()}, base.key...)}, nil
 }

@@ -73,11 +73,11 @@ type Resolver struct {
 
 // Source is one resolved source.
 type Source struct {
-	Text    string // canonical, e.g. "profile:dev"
-	Kind    string // the word before the colon
-	Profile string // "" when Kind is another
-	Region  string // of the profile, else of the environment; "" when neither says
-	MFA     bool   // somewhere in it the code of a device is needed
+	Text    string   // canonical, e.g. "profile:dev"
+	Kind    string   // the word before the colon
+	Profile string   // "" when Kind is another
+	Region  string   // of the profile, else of the environment; "" when neither says
+	Devices []string // MFA devices whose codes it needs, the first one first
 
 	// SignIns are those that it rests on and that end without a person, as far
 	// as is known here. It is cheap, and asks nobody.
@@ -109,7 +109,7 @@ type link struct {
 	region   string
 	upstream string
 	timeout  time.Duration
-	mfa      bool
+	devices  []string
 	signIns  []func() (SignIn, bool)
 	key      []string // settings that change the answer; no secrets
 }
@@ -214,7 +214,7 @@ func (r *Resolver) source(text, kind string, l *link, resolve func() (*link, err
 		Text:     text,
 		Kind:     kind,
 		Region:   l.region,
-		MFA:      l.mfa,
+		Devices:  l.devices,
 		SignIns:  func() []SignIn { return known(l.signIns) },
 		Provider: provider,
 		Key:      strings.Join(append([]string{text}, l.key...), "\n"),

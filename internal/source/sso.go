@@ -98,6 +98,7 @@ func (r *Resolver) ssoRoleLink(session sso.Session, p *ssoRole, loginHint string
 		provider: p,
 		upstream: p.portal.upstream(),
 		timeout:  callTimeout,
+		signIns:  []func() (SignIn, bool){p.token.signIn},
 		key:      []string{fmt.Sprintf("sso=%s %s %s %s", session.CacheKey(), session.StartURL, p.account, p.role), p.portal.key(), oidc.key()},
 	}, nil
 }

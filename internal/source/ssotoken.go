@@ -29,6 +29,15 @@ type ssoToken struct {
 	loginHint string
 }
 
+// signIn is the cached one, when it ends without being renewed by itself.
+func (t *ssoToken) signIn() (SignIn, bool) {
+	token, err := t.cache.Read(t.session)
+	if err != nil || token.Refreshable() || token.Foreign(t.session) != "" {
+		return SignIn{}, false
+	}
+	return SignIn{Name: t.session.Name, Until: token.Expires, Command: t.session.Command()}, true
+}
+
 // get returns an access token other than rejected, refreshing it where it has
 // ended.
 func (t *ssoToken) get(ctx context.Context, rejected creds.Secret) (creds.Secret, error) {
