@@ -117,6 +117,7 @@ func FuzzContainerAnswer(f *testing.F) {
 	for i, s := range answers() {
 		f.Add([]byte(s), uint16([]int{200, 200, 404, 503, 429, 302}[i%6]), "application/json")
 	}
+	r := New(Config{Home: "/nowhere", Getenv: func(name string) string { return map[string]string{tokenVar: "CANARY7CANARY8"}[name] }})
 	f.Fuzz(func(t *testing.T, text []byte, status uint16, contentType string) {
 		direct := &http.Client{Transport: answering(func(r *http.Request) (*http.Response, error) {
 			if r.Header.Get("Authorization") != "CANARY7CANARY8" {
@@ -124,7 +125,6 @@ func FuzzContainerAnswer(f *testing.F) {
 			}
 			return &http.Response{StatusCode: int(status), Header: http.Header{"Content-Type": {contentType}, "Retry-After": {contentType}}, Body: io.NopCloser(strings.NewReader(string(text))), Request: r}, nil
 		}), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-		r := New(Config{Home: "/nowhere", Getenv: func(name string) string { return map[string]string{tokenVar: "CANARY7CANARY8"}[name] }})
 		k := &container{r: r, url: &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/"}, ask: asker{client: direct, attempts: 1, timeout: time.Minute, total: time.Minute}}
 		c, err := k.Retrieve(t.Context())
 		judged(t, text, c, err)
