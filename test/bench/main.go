@@ -73,6 +73,7 @@ func run(out, only string, rounds int, burst time.Duration) error {
 		{"cold", b.cold},
 		{"memory", b.memory},
 		{"start", b.start},
+		{"metadata", b.metadata},
 		{"policy", b.policy},
 	} {
 		if !strings.Contains(m.name, only) {
