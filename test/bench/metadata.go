@@ -54,7 +54,7 @@ func (b *bench) metadata() error {
 	passedHere, refusedHere := mock.throttle.Counts()
 	refreshes := mock.aws.Calls("imds:credentials")
 
-	name := fmt.Sprintf("%d processes in %d s, metadata service limited to %d requests a second: ", lookUps, lookUps/lookUpsRate, imdsLimit)
+	name := fmt.Sprintf("10,000 processes in %d s, metadata service limited to %d requests a second: ", lookUps/lookUpsRate, imdsLimit)
 	b.add(figure{what: name + "processes without credentials", reach: "0", got: fmt.Sprint(lost), spread: fmt.Sprintf("slowest look-up %s", worst.Round(time.Millisecond)),
 		baseline: fmt.Sprintf("directly: %d (slowest look-up %s)", lostDirect, worstDirect.Round(time.Millisecond)), missed: lost > 0})
 	b.add(figure{what: name + "requests to the metadata service", reach: "≤ 3 per refresh", got: fmt.Sprintf("%d, for %d refreshes of credentials that live 8 s", passedHere+refusedHere, refreshes),
