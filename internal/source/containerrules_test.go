@@ -73,7 +73,7 @@ func TestContainerRules(t *testing.T) {
 			w := newWire(t, g, good)
 			g.env[fullURI] = strings.Replace(w.URL, "127.0.0.1", "localhost", 1) + "/creds"
 			g.must("container")
-			for _, host := range []string{"10.0.0.1", "0.0.0.0", "169.254.169.254", "[fd00:ec2::254]", "[::2]", "192.168.1.1:80"} {
+			for _, host := range []string{"10.0.0.1", "0.0.0.0", "[::2]"} /* TestContainerAddresses has the others, which are not to be asked */ {
 				g.env[fullURI] = "http://" + host + "/x"
 				g.fails("container", creds.NotConfigured, "unencrypted", "use https://")
 			}

@@ -147,9 +147,11 @@ func TestInstanceRules(t *testing.T) {
 			}
 			delete(g.env, imdsEndpoint)
 			g.env["AWS_CONFIG_FILE"] = g.write("rules", "[default]\nec2_metadata_service_endpoint_mode = IPv7\n")
-			g.fails("imds", creds.NotConfigured, "nonsense", "is not a valid endpoint mode")
+			_, err := g.r.Resolve("imds") // and no more: were it taken, a real service might be asked
+			isError(t, "imds", err, creds.NotConfigured, imdsMode, "nonsense", "is not a valid endpoint mode")
 			delete(g.env, imdsMode)
-			g.fails("imds", creds.NotConfigured, "rules:2", "IPv7", "write IPv4 or IPv6")
+			_, err = g.r.Resolve("imds")
+			isError(t, "imds", err, creds.NotConfigured, "rules:2", "IPv7", "write IPv4 or IPv6")
 		}},
 		{"2 the profile is that of AWS_PROFILE, else [default]; in a chain the one that asks", func(t *testing.T, g *rig) {
 			w := newWire(t, g, imdsAnswers(nil))
@@ -407,4 +409,54 @@ func TestInstanceRules(t *testing.T) {
 			rule.try(t, g)
 		})
 	}
+}
+
+// TestInstanceTogether: many slots of one instance share its token, and one that
+// is refused takes no newer one with it.
+func TestInstanceTogether(t *testing.T) {
+	g := newRig(t, fakeaws.Config{})
+	g.must("imds")
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			for range 5 {
+				if _, err := g.retrieve("imds"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := g.fake.Calls("imds:token"); n != 1 {
+		t.Errorf("%d tokens", n)
+	}
+	var k imdsTokens
+	later := time.Now().Add(time.Hour)
+	k.put("a", imdsToken{creds.NewSecret("new"), later})
+	k.drop("a", "old")
+	if _, ok := k.get("a", time.Now()); !ok {
+		t.Error("a newer token was dropped")
+	}
+	if _, ok := k.get("a", later); ok {
+		t.Error("a token was used beyond its end")
+	}
+	for i := range 100 * maxIMDSTokens {
+		k.put(strings.Repeat("x", i), imdsToken{})
+	}
+	if len(k.kept) > maxIMDSTokens {
+		t.Errorf("%d tokens are kept", len(k.kept))
+	}
+}
+
+// TestInstanceIPv6 asks a service at an IPv6 address.
+func TestInstanceIPv6(t *testing.T) {
+	aws, err := fakeaws.Start(fakeaws.Config{Addr: "[::1]:0"})
+	if err != nil {
+		t.Skip("this machine has no IPv6: " + err.Error())
+	}
+	t.Cleanup(func() { _ = aws.Close() })
+	g := newRig(t, fakeaws.Config{})
+	g.env[imdsEndpoint], g.env[fullURI] = aws.URL(), aws.ContainerURL("task")
+	g.must("imds")
+	g.must("container")
 }

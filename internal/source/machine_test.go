@@ -90,7 +90,7 @@ func TestInstance(t *testing.T) {
 			g.fake.SetInstanceRole("arn:aws:iam::123456789012:role/instance-role")
 			g.fake.ClearFaults()
 			g.configure(Config{}) // which knows no token yet
-			g.env[imdsTimeout] = "0.3"
+			g.env[imdsTimeout], g.env[imdsAttempts] = "0.3", "2"
 			tt.setUp()
 			_, err := g.retrieve("imds")
 			e := isError(t, "imds", err, tt.code, tt.word)
@@ -287,10 +287,17 @@ func TestContainerVectors(t *testing.T) {
 }
 
 func TestInstanceVectors(t *testing.T) {
+	tried := 0
+	defer func() {
+		if tried != 11 {
+			t.Errorf("%d vectors were tried", tried)
+		}
+	}()
 	for _, v := range vectors(t, "imds-endpoint.json") {
 		if v.EndpointOverride != "" || v.ModeOverride != "" {
 			continue // settings made in code, which there are none of here
 		}
+		tried++
 		home := t.TempDir()
 		for name, text := range v.FS {
 			if err := os.WriteFile(filepath.Join(home, name), []byte(text+"\n[profile x]\nrole_arn = arn:aws:iam::111111111111:role/x\ncredential_source = Ec2InstanceMetadata\n"), 0o600); err != nil {
