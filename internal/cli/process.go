@@ -157,7 +157,7 @@ func (p *process) shared(ctx context.Context, within []string) (creds.Credential
 		return creds.Credentials{}, err
 	}
 	var s *source.Source
-	s, err = source.New(source.Config{Getenv: p.getenv, Environ: func() []string { return source.Mark(p.environ(), s.Text) }, Home: p.home(),
+	s, err = source.New(source.Config{Getenv: p.getenv, Environ: func() []string { return source.Mark(p.environ(), s.Text) }, Home: p.home(), Sessions: p.sessions(),
 		Warn: func(msg string) { p.warn(msg, "") }}).Resolve(p.source)
 	if err != nil {
 		return creds.Credentials{}, err

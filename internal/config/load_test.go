@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 func write(t *testing.T, text string) string {
@@ -57,6 +58,9 @@ max_connections = 10
 store = "memory"
 load = "dev"
 
+mfa_session = "1h30m"
+notify = true
+notify_before = "20m"
 [slots]
 zeta = "profile:prod"
 "team a/audit" = "role:arn:aws:iam::123456789012:role/audit@prod"
@@ -90,7 +94,7 @@ format = "json"
 		Listen:         []ListenAddr{listen("127.0.0.1:4144"), listen("[::1]:0"), listen("0.0.0.0:8080")},
 		Hosts:          []string{"rolecall.example", "host.docker.internal:4144"},
 		Metrics:        true,
-		MaxConnections: 10, Store: StoreMemory,
+		MaxConnections: 10, Store: StoreMemory, MFASession: 90 * time.Minute, Notify: true, NotifyBefore: 20 * time.Minute,
 		Load: "dev",
 		Slots: []Slot{{"zeta", "profile:prod"},
 			{"team a/audit", "role:arn:aws:iam::123456789012:role/audit@prod"}, {"alpha", "imds"}},
@@ -215,6 +219,11 @@ func TestFaults(t *testing.T) {
 		{"host with scheme", "hosts = ['http://a']", `1: hosts[0]: "http://a"`},
 		{"host twice", "hosts = ['a', 'b',\n'a']", `2: hosts[2]: "a" is there twice`},
 		{"no connections", "max_connections = 0", "1: max_connections: 0 is not a number from 1 to 1000000"},
+		{"MFA session too short", "mfa_session = '14m'", "1: mfa_session: 14m0s is not from 15m to 36h"},
+		{"MFA session too long", "mfa_session = '37h'", "1: mfa_session: 37h0m0s is not from 15m to 36h"},
+		{"MFA session without unit", "mfa_session = '12'", `1: mfa_session: is no length of time; write it as "12h"`},
+		{"MFA session no text", "mfa_session = 12", "1: mfa_session"},
+		{"notice too early", "notify_before = '25h'", "1: notify_before: 25h0m0s is not from 0s to 24h"},
 		{"negative connections", "max_connections = -9223372036854775808", "1: max_connections: -1 is not"},
 
 		{"auth mode", "[auth]\nmode = 'on'", `2: auth.mode: "on" is not one of ["auto" "token" "none"]`},

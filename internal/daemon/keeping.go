@@ -16,6 +16,9 @@ import (
 // until the next start.
 func (d *daemon) keep(s config.Config) slot.Store {
 	switch {
+	case d.c.Sessions != nil:
+		d.sessions = d.c.Sessions
+		return d.c.Store
 	case d.c.Store != nil:
 		return d.c.Store
 	case d.c.Private:
@@ -25,9 +28,6 @@ func (d *daemon) keep(s config.Config) slot.Store {
 		return &store.Memory{}
 	}
 	getenv := d.c.Getenv
-	if getenv == nil {
-		getenv = os.Getenv
-	}
 	key, err := store.OpenKey(store.KeyConfig{Dir: d.c.Dirs.Store, Getenv: getenv, Keychain: store.SystemKeychain(getenv), Make: true, Warn: func(m string) { d.log.Warn(m) }})
 	var f *store.File
 	if err == nil {
@@ -45,6 +45,7 @@ func (d *daemon) keep(s config.Config) slot.Store {
 		return &store.Memory{}
 	}
 	d.kept = &control.Store{Kind: string(config.StoreFile), Dir: d.c.Dirs.Store, Key: string(key.Kind), Weakness: key.Weakness()}
+	d.sessions = f // not on a server: an MFA session is for this machine
 	return f
 }
 

@@ -294,6 +294,9 @@ func (t *Table) Unload(name string) bool {
 	return s != nil && t.remove(t.named, name, s)
 }
 
+// UnloadIf empties a slot that is still s; false when it is another by now.
+func (t *Table) UnloadIf(name string, s *Slot) bool { return t.remove(t.named, name, s) }
+
 // Refresh asks upstream now, whatever the schedule says.
 func (s *Slot) Refresh(ctx context.Context) error {
 	f, refused := s.join(true)

@@ -40,9 +40,11 @@ type Config struct {
 	// Self says whether host (host:port) of a container or metadata endpoint is
 	// this very daemon, which would ask itself for ever. Nil: none is.
 	Self func(host string) bool
-	// MFA asks a person for the code of the device serial. Nil: profiles with
-	// mfa_serial are login_required. It must not wait longer than ctx.
-	MFA func(ctx context.Context, serial string) (code string, err error)
+	// MFASession is how long a session made with an MFA code lasts, 15 minutes
+	// to 36 hours. Zero: 12 hours.
+	MFASession time.Duration
+	// Sessions keeps MFA sessions. Nil: the Resolver's own memory.
+	Sessions Sessions
 	// Warn is told once, in one line, of every setting that is not followed as
 	// it is written. Nil: nobody is told.
 	Warn func(msg string)
@@ -55,7 +57,14 @@ type Resolver struct {
 	direct *http.Client // for container and metadata endpoints: no proxy
 	tlsErr error        // why AWS_CA_BUNDLE cannot be used
 
-	issued atomic.Int64 // fake credentials so far
+	issued   atomic.Int64 // fake credentials so far
+	signedIn atomic.Int64 // MFA sessions made so far
+
+	sessionEnds sync.Map // :: MFA serial → time.Time, of the session used last
+
+	endedMu sync.Mutex      // guards ended
+	ended   map[string]bool // :: id of a session's key → STS refuses it already
+
 	tokens imdsTokens
 
 	mu     sync.Mutex
@@ -68,6 +77,11 @@ type Source struct {
 	Kind    string // the word before the colon
 	Profile string // "" when Kind is another
 	Region  string // of the profile, else of the environment; "" when neither says
+	MFA     bool   // somewhere in it the code of a device is needed
+
+	// SignIns are those that it rests on and that end without a person, as far
+	// as is known here. It is cheap, and asks nobody.
+	SignIns func() []SignIn
 
 	// Provider asks upstream at each Retrieve, for at most Timeout.
 	Provider creds.Provider
@@ -99,6 +113,8 @@ type link struct {
 	upstream string
 	timeout  time.Duration
 	rotates  time.Duration
+	mfa      bool
+	signIns  []func() (SignIn, bool)
 	key      []string // settings that change the answer; no secrets
 }
 
@@ -116,7 +132,13 @@ func New(cfg Config) *Resolver {
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "rolecall"
 	}
-	r := &Resolver{cfg: cfg, warned: map[string]bool{}}
+	if cfg.MFASession == 0 {
+		cfg.MFASession = defaultSession
+	}
+	if cfg.Sessions == nil {
+		cfg.Sessions = &OwnSessions{}
+	}
+	r := &Resolver{cfg: cfg, warned: map[string]bool{}, ended: map[string]bool{}}
 	roots, err := caBundle(cfg.Getenv("AWS_CA_BUNDLE"))
 	r.tlsErr = err
 	r.aws = newClient(proxyExceptLocal, roots)
@@ -145,6 +167,9 @@ func (r *Resolver) Resolve(text string) (*Source, error) {
 	}
 	return s, nil
 }
+
+// Sessions is where MFA sessions are kept.
+func (r *Resolver) Sessions() Sessions { return r.cfg.Sessions }
 
 // Canonical is the one spelling of a source's text, e.g. "profile:dev" for
 // "dev". It looks at nothing but the text. Errors are as Resolve's.
@@ -193,6 +218,8 @@ func (r *Resolver) source(text, kind string, l *link, resolve func() (*link, err
 		Text:     text,
 		Kind:     kind,
 		Region:   l.region,
+		MFA:      l.mfa,
+		SignIns:  func() []SignIn { return known(l.signIns) },
 		Provider: provider,
 		Key:      strings.Join(append([]string{text}, l.key...), "\n"),
 		Upstream: l.upstream,
