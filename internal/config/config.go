@@ -44,6 +44,9 @@ type Config struct {
 	// with its password (mode 0600), and certificates to trust instead of the
 	// system's. Absolute once loaded; empty: none.
 	StorePasswordFile, StoreCAFile string
+	// StoreSentinelPasswordFile is the same for the sentinels of a
+	// redis-sentinel:// URL.
+	StoreSentinelPasswordFile string
 
 	Auth Auth
 	TLS  TLS
@@ -153,6 +156,7 @@ const Sample = `# rolecall's configuration. Every setting is optional; these are
 #store = "file"
 #store_password_file = "redis-password"
 #store_ca_file = "redis-ca.pem"
+#store_sentinel_password_file = "sentinel-password"
 
 # Named slots, served at /slot/NAME: NAME = "SOURCE".
 [slots]
