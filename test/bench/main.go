@@ -73,6 +73,11 @@ func run(out, only string, rounds int, burst time.Duration) error {
 		{"cold", b.cold},
 		{"memory", b.memory},
 		{"start", b.start},
+		{"stored", b.stored},
+		{"process", b.process},
+		{"herd", b.herd},
+		{"daemons", b.daemons},
+		{"machines", b.machines},
 		{"policy", b.policy},
 	} {
 		if !strings.Contains(m.name, only) {
