@@ -21,6 +21,7 @@ func floors() map[string]int {
 		"internal/footprint":   0,
 		"internal/rewrite":     0,
 		"internal/notify":      0,
+		"internal/exposition":  0,
 
 		"internal/creds":     1,
 		"internal/peer":      1,

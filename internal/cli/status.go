@@ -158,6 +158,12 @@ func writeStatus(w io.Writer, st control.Status, now time.Time, colours bool) er
 
 func storeWords(s control.Store) string {
 	text := s.Kind
+	if s.URL != "" {
+		text += " at " + s.URL
+		if s.Dir != "" {
+			text += " and"
+		}
+	}
 	if s.Dir != "" {
 		text += " in " + s.Dir
 	}

@@ -45,6 +45,9 @@ type Config struct {
 	// with its password (mode 0600), and certificates to trust instead of the
 	// system's. Absolute once loaded; empty: none.
 	StorePasswordFile, StoreCAFile string
+	// StoreSentinelPasswordFile is the same for the sentinels of a
+	// redis-sentinel:// URL.
+	StoreSentinelPasswordFile string
 
 	// MFASession is how long a session made with an MFA code lasts: 15 minutes to
 	// 36 hours, which STS allows.
@@ -165,6 +168,7 @@ const Sample = `# rolecall's configuration. Every setting is optional; these are
 #store = "file"
 #store_password_file = "redis-password"
 #store_ca_file = "redis-ca.pem"
+#store_sentinel_password_file = "sentinel-password"
 
 # How long a session made with an MFA code lasts, 15m to 36h: so often somebody is
 # asked for a code.

@@ -53,6 +53,8 @@ func (d *decoder) fields() map[string]field {
 			"mode":       d.text(func(_ place, s string) { c.Auth.Mode = AuthMode(s) }),
 			"allow_uids": d.array(d.user, func() {}),
 		}),
+		"store_sentinel_password_file": d.path(&c.StoreSentinelPasswordFile),
+
 		"tls": d.section(map[string]field{
 			"cert": d.path(&c.TLS.Cert),
 			"key":  d.path(&c.TLS.Key),

@@ -55,9 +55,11 @@ type Listener struct {
 type Store struct {
 	Kind     string `json:"kind"`               // file, memory, redis
 	Dir      string `json:"dir,omitempty"`      // of the files
-	Key      string `json:"key,omitempty"`      // where the key is: keychain, file, passphrase, systemd credential
+	URL      string `json:"url,omitempty"`      // of the server, for redis
+	Key      string `json:"key,omitempty"`      // where the key is: keychain, file, passphrase, systemd credential, key file
+	KeyID    string `json:"key_id,omitempty"`   // names it without telling it: machines share what has the same
 	Weakness string `json:"weakness,omitempty"` // what a person should know about that
-	Problem  string `json:"problem,omitempty"`  // why it is memory and not what the configuration says
+	Problem  string `json:"problem,omitempty"`  // why it is not what the configuration says
 }
 
 // Status is all that there is to tell of a daemon.

@@ -85,6 +85,7 @@ type daemon struct {
 	closeStore func()          // nil: nothing to close
 	sessions   source.Sessions // where MFA sessions outlive this process; nil: nowhere
 	kept       *control.Store  // where credentials are kept beside the slots; nil when Private
+	store      slot.Store      // that place
 
 	reloading sync.Mutex // held by the one reload under way
 	settings  atomic.Pointer[config.Config]
@@ -170,8 +171,9 @@ func start(c Config) (*daemon, error) {
 	}
 	d.metrics, d.notices = newMetrics(), newNotices()
 	d.audit = newAuditor(c.Stderr, useJSON(c, settings.Log), &d.level, d.metrics, d.token)
+	d.store = d.keep(settings)
 	d.table = slot.New(slot.Config{
-		Store:   d.keep(settings),
+		Store:   d.store,
 		Prepare: func(c creds.Credentials, expires time.Time) any { return endpoint.NewDocument(c, expires) },
 		Observe: d.observe,
 	})

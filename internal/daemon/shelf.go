@@ -136,9 +136,9 @@ func (s shelf) Push(name string, u endpoint.Upload) error {
 	return nil
 }
 
-// Unload empties a slot.
+// Unload empties a slot, and what this machine has kept for it goes too.
 func (s shelf) Unload(name string) error {
-	if !s.table.Unload(name) {
+	if !s.empty(name) {
 		if name == slot.Default {
 			return errNoDefault
 		}
