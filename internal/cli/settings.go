@@ -31,10 +31,16 @@ type serveFlags struct {
 	logLevel string
 	logForm  string
 
+	imds      []string
+	imdsV1    bool
+	hopLimit  int
+	linkLocal bool
+
 	// what they say, once checked
-	addrs []config.ListenAddr
-	named []config.Slot
-	level slog.Level
+	addrs     []config.ListenAddr
+	imdsAddrs []config.ListenAddr
+	named     []config.Slot
+	level     slog.Level
 }
 
 func (f *serveFlags) add(a *app, c *cobra.Command) {
@@ -50,6 +56,7 @@ func (f *serveFlags) add(a *app, c *cobra.Command) {
 	s.StringVar(&f.key, "tls-key", "", "its private key, a PEM `FILE`")
 	s.StringVar(&f.config, "config", "", "read this configuration `FILE` (env ROLECALL_CONFIG)")
 	s.BoolVar(&f.metrics, "metrics", false, "serve /metrics at the listeners too, and not only on the control socket")
+	f.addIMDS(s)
 	s.StringVar(&f.logLevel, "log-level", "", "log records from this `LEVEL` on: debug, info, warn or error")
 	a.completeWords(c, "log-level", "debug", "info", "warn", "error")
 	s.StringVar(&f.logForm, "log-format", "", "`FORMAT` of the log: text, json, or auto (text on a terminal)")
@@ -79,6 +86,9 @@ func (f *serveFlags) check() error {
 		if err := config.CheckSource(f.load); err != nil {
 			return wrongUsage("--load: "+err.Error(), "rolecall serve --load PROFILE")
 		}
+	}
+	if err := f.checkIMDS(); err != nil {
+		return err
 	}
 	for _, text := range f.slots {
 		name, source, ok := strings.Cut(text, "=")
@@ -170,6 +180,7 @@ func (a *app) settings(dirs config.Dirs, f serveFlags) (config.Config, error) {
 		}
 	}
 	c.Metrics = c.Metrics || f.metrics
+	f.setIMDS(&c)
 	if f.logLevel != "" {
 		c.Log.Level = f.level
 	}

@@ -17,7 +17,8 @@ import (
 type metrics struct {
 	registry  *prometheus.Registry
 	requests  *prometheus.CounterVec
-	ok        prometheus.Counter // requests that got credentials, found once
+	ok        map[string]prometheus.Counter // requests that got credentials, by endpoint; found once
+	v1        prometheus.Counter
 	refreshes *prometheus.CounterVec
 	upstream  prometheus.Counter
 	denials   *prometheus.CounterVec
@@ -37,8 +38,10 @@ func newMetrics() *metrics {
 		denials: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rolecall_denials_total",
 			Help: "Requests that the guard turned away, by reason."}, []string{"reason"}),
 	}
-	m.ok = m.requests.WithLabelValues("ecs", "ok")
-	m.registry.MustRegister(m.requests, m.refreshes, m.upstream, m.denials,
+	m.ok = map[string]prometheus.Counter{"ecs": m.requests.WithLabelValues("ecs", "ok"), "imds": m.requests.WithLabelValues("imds", "ok")}
+	m.v1 = prometheus.NewCounter(prometheus.CounterOpts{Name: "rolecall_imds_v1_answers_total",
+		Help: "Answers of the metadata endpoint to requests without an IMDS token."})
+	m.registry.MustRegister(m.requests, m.refreshes, m.upstream, m.denials, m.v1,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -48,8 +51,11 @@ func (m *metrics) handler() http.Handler {
 }
 
 func (m *metrics) answered(r endpoint.Record) {
+	if r.IMDSv1 {
+		m.v1.Inc()
+	}
 	if !r.Expires.IsZero() {
-		m.ok.Inc()
+		m.ok[r.Endpoint].Inc()
 		m.answers.Add(1)
 		return
 	}
