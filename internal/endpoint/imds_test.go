@@ -78,7 +78,7 @@ var us = uidPeers{1000, true}
 func (m *imds) token(lines ...string) string {
 	m.t.Helper()
 	a := m.ask("PUT", "/latest/api/token", append([]string{"X-aws-ec2-metadata-token-ttl-seconds: 21600"}, lines...)...)
-	if a.StatusCode != 200 || len(a.body) != 56 {
+	if a.StatusCode != 200 || len(a.body) != 48 {
 		m.t.Fatalf("PUT: %d %q", a.StatusCode, a.body)
 	}
 	return "X-aws-ec2-metadata-token: " + a.body
@@ -205,7 +205,7 @@ func TestTokenTTL(t *testing.T) {
 			a := m.ask("PUT", path, "X-aws-ec2-metadata-token-ttl-seconds: "+ttl)
 			want := strings.TrimLeft(ttl, "0")
 			if a.StatusCode != 200 || a.Header.Get("X-Aws-Ec2-Metadata-Token-Ttl-Seconds") != want || a.Header.Get("Content-Type") != "text/plain" ||
-				len(a.body) != 56 || strings.Trim(a.body, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=") != "" {
+				len(a.body) != 48 || strings.Trim(a.body, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
 				t.Errorf("%s %s: %d %v %q", path, ttl, a.StatusCode, a.Header, a.body)
 			}
 			if a := m.ask("GET", list, "X-aws-ec2-metadata-token: "+a.body); a.StatusCode != 200 {
@@ -241,8 +241,8 @@ func TestWrongIMDSTokens(t *testing.T) {
 		theirs, right := other.token(), m.token()
 		const name = "X-aws-ec2-metadata-token: "
 		value := strings.TrimPrefix(right, name)
-		for _, l := range []string{theirs, name, name + "x", name + value[:55], name + value + "=", name + strings.ToLower(value), name + " " + value[1:], name + strings.Repeat("A", 56),
-			name + strings.Repeat("A", 54) + "==", name + strings.Repeat("A", 10<<10), right + "," + value} {
+		for _, l := range []string{theirs, name, name + "x", name + value[:47], name + value + "=", name + strings.ToLower(value), name + " " + value[1:], name + strings.Repeat("A", 48),
+			name + strings.Repeat("A", 46) + "==", name + strings.Repeat("A", 10<<10), right + "," + value} {
 			if a := m.ask("GET", list+"dev", l); a.StatusCode != 401 || strings.Contains(a.body, "CANARY") {
 				t.Errorf("v1 %v, %.90q: %d", v1, l, a.StatusCode)
 			}
@@ -296,7 +296,7 @@ func TestForeignRequestsForMetadata(t *testing.T) {
 		for _, req := range []struct{ method, path string }{{"PUT", "/latest/api/token"}, {"GET", list}, {"GET", list + "dev"}} {
 			for _, token := range []string{right, "Accept: */*"} {
 				a := m.ask(req.method, req.path, h, "X-aws-ec2-metadata-token-ttl-seconds: 60", token)
-				if a.StatusCode != 403 || strings.Contains(a.body, "CANARY") || len(a.body) == 56 || a.Header.Get("Access-Control-Allow-Origin") != "" {
+				if a.StatusCode != 403 || strings.Contains(a.body, "CANARY") || len(a.body) == 48 || a.Header.Get("Access-Control-Allow-Origin") != "" {
 					t.Errorf("%s %s with %q: %d %q", req.method, req.path, h, a.StatusCode, a.body)
 				}
 			}

@@ -1,17 +1,16 @@
 package endpoint
 
 import (
-	"crypto/hmac"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
-	"hash"
 	"net/http"
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rolecall/internal/peer"
@@ -24,14 +23,15 @@ const (
 )
 
 // tokens makes and knows IMDS tokens without keeping any: a token is the time of
-// its end and a MAC over that time and over who asked for it, with a key that
-// lives as long as this process. So no flood of requests costs memory or takes
-// another's token away, and a token of another daemon, or one that was handed
-// to another user, is unknown.
+// its end, sealed for who asked for it with a key that lives as long as this
+// process. So no flood of requests costs memory or takes another's token away,
+// and a token of another daemon, or one that was handed to another user, is
+// unknown.
 type tokens struct {
-	key   [sha256.Size]byte
-	began time.Time // the zero of ends; monotonic, so that no step of the clock matters
-	macs  sync.Pool // of *mac
+	seal  cipher.AEAD
+	made  atomic.Uint64 // how many; each has a nonce of its own
+	began time.Time     // the zero of ends; monotonic, so that no step of the clock matters
+	rooms sync.Pool     // of *tokenRoom
 }
 
 // holder is who may use a token: a user of this machine, or an address.
@@ -49,62 +49,59 @@ func holderOf(p peer.Peer, from netip.Addr) (h holder) {
 	return h
 }
 
-// A token is as long as EC2's: 56 characters of base64.
+// What a token is made of: its number, and its end and a tag, sealed.
 const (
-	rawToken  = 8 + sha256.Size
-	wireToken = (rawToken + 2) / 3 * 4
+	nonceLen  = 12
+	endLen    = 8
+	rawToken  = nonceLen + endLen + 16
+	wireToken = rawToken / 3 * 4 // base64 without padding
 )
 
-// mac is one computation with all the memory that it needs.
-type mac struct {
-	hash hash.Hash
-	in   [8 + len(holder{})]byte
-	sum  [sha256.Size]byte
+// tokenRoom is the memory for one look at a token, which would otherwise be
+// taken anew for each request.
+type tokenRoom struct {
+	text [wireToken]byte
+	raw  [rawToken]byte
+	end  [endLen]byte
+	who  holder
 }
 
 func newTokens() *tokens {
-	t := &tokens{began: time.Now()}
-	_, _ = rand.Read(t.key[:]) // never fails
-	t.macs.New = func() any { return &mac{hash: hmac.New(sha256.New, t.key[:])} }
+	var key [32]byte
+	_, _ = rand.Read(key[:])          // never fails
+	block, _ := aes.NewCipher(key[:]) // a key of this length cannot be wrong
+	seal, _ := cipher.NewGCM(block)   // nor a block of AES
+	t := &tokens{seal: seal, began: time.Now()}
+	t.rooms.New = func() any { return new(tokenRoom) }
 	return t
 }
 
 func (t *tokens) issue(ttl time.Duration, to holder) string {
-	var raw [rawToken]byte
-	binary.BigEndian.PutUint64(raw[:], uint64(time.Since(t.began)+ttl))
-	t.sign(raw[:8], to, raw[8:])
-	return base64.URLEncoding.EncodeToString(raw[:])
+	r := t.rooms.Get().(*tokenRoom)
+	defer t.rooms.Put(r)
+	nonce := r.raw[:nonceLen]
+	binary.BigEndian.PutUint64(nonce[nonceLen-8:], t.made.Add(1))
+	binary.BigEndian.PutUint64(r.end[:], uint64(time.Since(t.began)+ttl))
+	r.who = to
+	t.seal.Seal(nonce, nonce, r.end[:], r.who[:])
+	return base64.URLEncoding.EncodeToString(r.raw[:])
 }
 
 // knows says whether a token was issued by us to that holder and has not ended.
-// The MAC is compared in constant time, and before the end is looked at.
+// The seal is compared in constant time, and before the end is looked at.
 func (t *tokens) knows(token string, from holder) bool {
 	if len(token) != wireToken {
 		return false
 	}
-	var text [wireToken]byte
-	copy(text[:], token)
-	var raw [wireToken]byte
-	n, err := base64.URLEncoding.Strict().Decode(raw[:], text[:])
-	if err != nil || n != rawToken {
+	r := t.rooms.Get().(*tokenRoom)
+	defer t.rooms.Put(r)
+	copy(r.text[:], token)
+	if n, err := base64.URLEncoding.Decode(r.raw[:], r.text[:]); err != nil || n != rawToken {
 		return false
 	}
-	var want [sha256.Size]byte
-	t.sign(raw[:8], from, want[:])
-	if subtle.ConstantTimeCompare(raw[8:rawToken], want[:]) != 1 {
-		return false
-	}
-	return uint64(time.Since(t.began)) < binary.BigEndian.Uint64(raw[:8])
-}
-
-func (t *tokens) sign(end []byte, h holder, to []byte) {
-	m := t.macs.Get().(*mac)
-	copy(m.in[:8], end)
-	copy(m.in[8:], h[:])
-	m.hash.Reset()
-	_, _ = m.hash.Write(m.in[:])
-	copy(to, m.hash.Sum(m.sum[:0]))
-	t.macs.Put(m)
+	r.who = from
+	end, err := t.seal.Open(r.end[:0], r.raw[:nonceLen], r.raw[nonceLen:], r.who[:])
+	return err == nil && uint64(time.Since(t.began)) < binary.BigEndian.Uint64(end)
 }
 
 const (
