@@ -22,6 +22,7 @@ func floors() map[string]int {
 		"internal/rewrite":     0,
 		"internal/notify":      0,
 		"internal/exposition":  0,
+		"internal/linklocal":   0,
 
 		"internal/creds":     1,
 		"internal/peer":      1,

@@ -47,8 +47,9 @@ type Error struct {
 
 // Listener is one address that the daemon answers at.
 type Listener struct {
-	Endpoint string `json:"endpoint"` // "ecs"
+	Endpoint string `json:"endpoint"` // "ecs", "imds"
 	URL      string `json:"url"`
+	V1       bool   `json:"imds_v1,omitempty"` // metadata is told without an IMDS token too
 }
 
 // Store is where a daemon keeps credentials beside its slots.

@@ -85,9 +85,12 @@ func (d *daemon) reload(context.Context) (control.ReloadResult, error) {
 	d.reloadErr.Store(nil)
 	r.Changes = append(r.Changes, rebound...)
 	d.guard.Set(d.access(s))
+	if d.imds != nil {
+		d.imds.handler.Set(imdsAccess(s))
+	}
 	d.level.Set(s.Log.Level)
-	if old.TLS != s.TLS || old.MaxConnections != s.MaxConnections || old.Metrics != s.Metrics || old.Store != s.Store || old.Log.Format != s.Log.Format {
-		r.Changes = append(r.Changes, "tls, metrics, max_connections, store and log.format take effect at the next start")
+	if old.TLS != s.TLS || old.MaxConnections != s.MaxConnections || old.Metrics != s.Metrics || old.Store != s.Store || old.LinkLocal != s.LinkLocal || old.Log.Format != s.Log.Format {
+		r.Changes = append(r.Changes, "tls, metrics, max_connections, store, link_local and log.format take effect at the next start")
 	}
 	r.Changes = append(r.Changes, d.reslot(old, s)...)
 	d.open()

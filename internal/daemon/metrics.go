@@ -14,7 +14,8 @@ import (
 type metrics struct {
 	registry  exposition.Registry
 	requests  *exposition.Counters
-	ok        *exposition.Counter // requests that got credentials, found once
+	ok        map[string]*exposition.Counter // requests that got credentials, by endpoint; found once
+	v1        *exposition.Counter
 	refreshes *exposition.Counters
 	upstream  *exposition.Counter
 	denials   *exposition.Counters
@@ -28,7 +29,8 @@ func newMetrics() *metrics {
 	m.refreshes = m.registry.Counters("rolecall_refreshes_total", "Ended retrievals by outcome (ok, or the code of the error).", "outcome")
 	m.upstream = m.registry.Counter("rolecall_upstream_calls_total", "Retrievals that asked a source, each of which may be more than one request.")
 	m.denials = m.registry.Counters("rolecall_denials_total", "Requests that the guard turned away, by reason.", "reason")
-	m.ok = m.requests.With("ecs", "ok")
+	m.ok = map[string]*exposition.Counter{"ecs": m.requests.With("ecs", "ok"), "imds": m.requests.With("imds", "ok")}
+	m.v1 = m.registry.Counter("rolecall_imds_v1_answers_total", "Answers of the metadata endpoint to requests without an IMDS token.")
 	m.registry.Process()
 	return m
 }
@@ -41,8 +43,11 @@ func (m *metrics) handler() http.Handler {
 }
 
 func (m *metrics) answered(r endpoint.Record) {
+	if r.IMDSv1 {
+		m.v1.Inc()
+	}
 	if !r.Expires.IsZero() {
-		m.ok.Inc()
+		m.ok[r.Endpoint].Inc()
 		m.answers.Add(1)
 		return
 	}

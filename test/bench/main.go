@@ -69,6 +69,8 @@ func run(out, only string, rounds int, burst time.Duration) error {
 	}{
 		{"warm", func() error { return b.warm(false) }},
 		{"fresh", func() error { return b.warm(true) }},
+		{"imds", func() error { return b.imds(false) }},
+		{"imds-fresh", func() error { return b.imds(true) }},
 		{"allocations", b.allocations},
 		{"cold", b.cold},
 		{"memory", b.memory},
