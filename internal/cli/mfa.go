@@ -219,11 +219,10 @@ func (a *app) openSessions() source.Sessions {
 	if c, err := a.readConfig(dirs, ""); err != nil || c.Store == config.StoreMemory {
 		return &source.OwnSessions{}
 	}
-	p := process{app: a, dirs: dirs}
-	f, err := p.openStore(store.KeyConfig{Make: true, Warn: func(m string) { a.warn(m, "") }})
+	kept, err := a.storeAt(dirs, store.KeyConfig{Make: true, Warn: func(m string) { a.warn(m, "") }}, store.RedisConfig{})
 	if err != nil {
 		a.warn("an MFA session is not kept: "+err.Error(), "")
 		return &source.OwnSessions{}
 	}
-	return f
+	return kept.File
 }

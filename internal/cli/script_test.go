@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"rolecall/internal/fakeaws"
@@ -120,6 +121,8 @@ func TestScripts(t *testing.T) {
 			"end":     cmdStop,
 			"waitfor": cmdWaitFor,
 			"exit":    cmdExit,
+			"redis":   cmdRedis,
+			"config":  cmdConfig,
 		},
 	})
 }
@@ -130,6 +133,7 @@ type world struct {
 	daemon *exec.Cmd
 	stdout *bufio.Reader
 	stderr *bytes.Buffer
+	redis  *miniredis.Miniredis
 }
 
 type worldKey struct{}

@@ -34,10 +34,16 @@ type serveFlags struct {
 	logLevel string
 	logForm  string
 
+	imds      []string
+	imdsV1    bool
+	hopLimit  int
+	linkLocal bool
+
 	// what they say, once checked
-	addrs []config.ListenAddr
-	named []config.Slot
-	level slog.Level
+	addrs     []config.ListenAddr
+	imdsAddrs []config.ListenAddr
+	named     []config.Slot
+	level     slog.Level
 }
 
 func (f *serveFlags) add(a *app, c *cobra.Command) {
@@ -55,6 +61,7 @@ func (f *serveFlags) add(a *app, c *cobra.Command) {
 	s.BoolVar(&f.metrics, "metrics", false, "serve /metrics at the listeners too, and not only on the control socket")
 	s.BoolVar(&f.notify, "notify", false, "show a notice on the desktop when a sign-in is needed")
 	s.DurationVar(&f.before, "notify-before", 0, "say so, on the desktop and in the log, this `TIME` before a sign-in ends, e.g. 10m; implies --notify")
+	f.addIMDS(s)
 	s.StringVar(&f.logLevel, "log-level", "", "log records from this `LEVEL` on: debug, info, warn or error")
 	a.completeWords(c, "log-level", "debug", "info", "warn", "error")
 	s.StringVar(&f.logForm, "log-format", "", "`FORMAT` of the log: text, json, or auto (text on a terminal)")
@@ -84,6 +91,9 @@ func (f *serveFlags) check() error {
 		if err := config.CheckSource(f.load); err != nil {
 			return wrongUsage("--load: "+err.Error(), "rolecall serve --load PROFILE")
 		}
+	}
+	if err := f.checkIMDS(); err != nil {
+		return err
 	}
 	for _, text := range f.slots {
 		name, source, ok := strings.Cut(text, "=")
@@ -179,6 +189,7 @@ func (a *app) settings(dirs config.Dirs, f serveFlags) (config.Config, error) {
 	if f.before != 0 {
 		c.NotifyBefore = f.before
 	}
+	f.setIMDS(&c)
 	if f.logLevel != "" {
 		c.Log.Level = f.level
 	}

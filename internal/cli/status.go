@@ -126,7 +126,7 @@ func writeStatus(w io.Writer, st control.Status, now time.Time, colours bool) er
 		if i == 0 {
 			name = "listening"
 		}
-		head.row(name, l.URL)
+		head.row(name, listenerWords(l))
 	}
 	head.row("access", accessWords(st))
 	if st.Auth != "none" {
@@ -156,8 +156,24 @@ func writeStatus(w io.Writer, st control.Status, now time.Time, colours bool) er
 	return nil
 }
 
+func listenerWords(l control.Listener) string {
+	switch {
+	case l.Endpoint != "imds":
+		return l.URL
+	case l.V1:
+		return l.URL + " (instance metadata, versions 1 and 2)"
+	}
+	return l.URL + " (instance metadata)"
+}
+
 func storeWords(s control.Store) string {
 	text := s.Kind
+	if s.URL != "" {
+		text += " at " + s.URL
+		if s.Dir != "" {
+			text += " and"
+		}
+	}
 	if s.Dir != "" {
 		text += " in " + s.Dir
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -57,6 +58,10 @@ metrics = true
 max_connections = 10
 store = "memory"
 load = "dev"
+imds = ["localhost:1338", "172.17.0.1:80"]
+imds_v1 = true
+imds_hop_limit = 2
+imds_allow = ["172.17.0.0/16", "fd00::7"]
 
 mfa_session = "1h30m"
 notify = true
@@ -98,6 +103,8 @@ format = "json"
 		Load: "dev",
 		Slots: []Slot{{"zeta", "profile:prod"},
 			{"team a/audit", "role:arn:aws:iam::123456789012:role/audit@prod"}, {"alpha", "imds"}},
+		IMDS: IMDS{Listen: []ListenAddr{listen("127.0.0.1:1338"), listen("172.17.0.1:80")}, V1: true, HopLimit: 2,
+			Allow: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16"), netip.MustParsePrefix("fd00::7/128")}},
 		Auth: Auth{Mode: AuthToken, AllowUIDs: []uint32{33, 0}},
 		TLS:  TLS{Cert: filepath.Join(filepath.Dir(path), "tls", "cert.pem"), Key: "/etc/key.pem"},
 		Log:  Log{Level: slog.LevelDebug, Format: LogJSON},

@@ -12,7 +12,7 @@ const maxMaxConnections = 1_000_000
 // came from (a file, flags). The faults name keys and no lines. It looks at no
 // file, and whether a source can be had is not its business.
 func (c Config) Validate() []Fault {
-	return slices.Concat(c.listenFaults(), c.hostFaults(), c.slotFaults(), c.authFaults(), c.otherFaults())
+	return slices.Concat(c.listenFaults(), c.hostFaults(), c.slotFaults(), c.imdsFaults(), c.authFaults(), c.otherFaults())
 }
 
 // Check is Validate as an error: nil, or a *FaultsError.

@@ -47,17 +47,20 @@ type Error struct {
 
 // Listener is one address that the daemon answers at.
 type Listener struct {
-	Endpoint string `json:"endpoint"` // "ecs"
+	Endpoint string `json:"endpoint"` // "ecs", "imds"
 	URL      string `json:"url"`
+	V1       bool   `json:"imds_v1,omitempty"` // metadata is told without an IMDS token too
 }
 
 // Store is where a daemon keeps credentials beside its slots.
 type Store struct {
 	Kind     string `json:"kind"`               // file, memory, redis
 	Dir      string `json:"dir,omitempty"`      // of the files
-	Key      string `json:"key,omitempty"`      // where the key is: keychain, file, passphrase, systemd credential
+	URL      string `json:"url,omitempty"`      // of the server, for redis
+	Key      string `json:"key,omitempty"`      // where the key is: keychain, file, passphrase, systemd credential, key file
+	KeyID    string `json:"key_id,omitempty"`   // names it without telling it: machines share what has the same
 	Weakness string `json:"weakness,omitempty"` // what a person should know about that
-	Problem  string `json:"problem,omitempty"`  // why it is memory and not what the configuration says
+	Problem  string `json:"problem,omitempty"`  // why it is not what the configuration says
 }
 
 // Status is all that there is to tell of a daemon.

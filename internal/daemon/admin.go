@@ -31,7 +31,7 @@ func (d *daemon) status(context.Context) (control.Status, error) {
 		st.ConfigError = *e
 	}
 	for _, b := range d.listeners() {
-		st.Listeners = append(st.Listeners, control.Listener{Endpoint: "ecs", URL: b.url})
+		st.Listeners = append(st.Listeners, control.Listener{Endpoint: b.endpoint, URL: b.url, V1: b.endpoint == imdsEndpoint && s.IMDS.V1})
 	}
 	for _, name := range d.names() {
 		if sl := d.table.Slot(name); sl != nil {

@@ -273,7 +273,7 @@ func (s *Slot) holds() bool {
 func (t *Table) Push(name string, spec Spec, c creds.Credentials) error {
 	spec.Provider = nil
 	s := t.newSlot(name, spec)
-	h, err := t.accept(c, false, creds.Credentials{}, nil, t.clock.Now())
+	h, err := t.accept(c, false, 0, creds.Credentials{}, nil, t.clock.Now())
 	if err != nil {
 		s.end()
 		return err

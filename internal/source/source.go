@@ -4,8 +4,9 @@
 // SDK, whose errors print what a credential_process wrote; the SDK's service
 // clients do the talking.
 //
-// Nothing is kept between two Retrieves: each one reads the AWS files anew, so
-// that keys renewed by another program, or a mended profile, are taken at once.
+// Nothing but IMDS tokens is kept between two Retrieves: each one reads the AWS
+// files anew, so that keys renewed by another program, or a mended profile, are
+// taken at once.
 package source
 
 import (
@@ -67,6 +68,8 @@ type Resolver struct {
 	endedMu sync.Mutex      // guards ended
 	ended   map[string]bool // :: id of a session's key → STS refuses it already
 
+	tokens imdsTokens
+
 	mu     sync.Mutex
 	warned map[string]bool // :: message → told already
 }
@@ -94,6 +97,9 @@ type Source struct {
 	// Timeout is how long one Retrieve may take: 9.5 s, 59.5 s where a
 	// credential_process runs, and both where a role is assumed with its answer.
 	Timeout time.Duration
+	// Rotates is how often there is a new set, however long each lives. Zero:
+	// not known.
+	Rotates time.Duration
 }
 
 // An attempt has ended within 10 s, or a minute where a credential_process runs
@@ -110,6 +116,7 @@ type link struct {
 	upstream string
 	timeout  time.Duration
 	devices  []string
+	rotates  time.Duration
 	signIns  []func() (SignIn, bool)
 	key      []string // settings that change the answer; no secrets
 }
@@ -220,6 +227,7 @@ func (r *Resolver) source(text, kind string, l *link, resolve func() (*link, err
 		Key:      strings.Join(append([]string{text}, l.key...), "\n"),
 		Upstream: l.upstream,
 		Timeout:  l.timeout,
+		Rotates:  l.rotates,
 	}
 }
 
