@@ -314,7 +314,7 @@ func cmpOr(a, b string) string {
 }
 
 func TestOnePending(t *testing.T) {
-	g := newRig(t, fakeaws.Config{ManualApproval: true})
+	g := newRig(t, fakeaws.Config{ManualApproval: true, DeviceInterval: time.Second})
 	opened := make(chan struct{})
 	first := make(chan error, 1)
 	ctx, cancel := context.WithCancel(within(t, 20*time.Second))
