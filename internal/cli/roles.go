@@ -144,9 +144,10 @@ func (a *app) listOf(ctx context.Context, s sso.Session, refresh bool) (login.Li
 
 // askRoles asks the portal, or waits for the process that does so already.
 func (a *app) askRoles(ctx context.Context, lists login.Lists, s sso.Session, progress func(login.Progress)) (login.List, error) {
-	began := time.Now().Truncate(time.Second)
+	began, waited := time.Now().Truncate(time.Second), false
 	release, held, err := lists.Hold(s)
 	for err == nil && !held {
+		waited = true
 		select {
 		case <-time.After(listPoll):
 		case <-ctx.Done():
@@ -158,7 +159,7 @@ func (a *app) askRoles(ctx context.Context, lists login.Lists, s sso.Session, pr
 		return login.List{}, err
 	}
 	defer release()
-	if list, err := lists.Read(s); err == nil && !list.Listed.Before(began) {
+	if list, err := lists.Read(s); err == nil && waited && !list.Listed.Before(began) {
 		return list, nil
 	}
 	r := a.resolver()

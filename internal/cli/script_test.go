@@ -37,7 +37,17 @@ func TestMain(m *testing.M) {
 		"rolecall": func() { os.Exit(Main(System("1.2.3-test"))) },
 		"environ":  environMain,
 		"ask":      askMain,
+		"visit":    visitMain,
 	})
+}
+
+// visitMain is a browser: it goes where it is sent, and shows nothing.
+func visitMain() {
+	resp, err := http.Get(os.Args[1])
+	if err != nil || resp.StatusCode != http.StatusOK {
+		os.Exit(1)
+	}
+	_ = resp.Body.Close()
 }
 
 // environMain writes its environment, one variable a line, or with NULs between

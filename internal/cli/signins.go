@@ -112,6 +112,44 @@ func signInOf(cache sso.Cache, s sso.Session, now time.Time) signIn {
 	return in
 }
 
+// knownSignIns are those that there is or was a token for, as this user's files
+// say, which are the daemon's too.
+func (a *app) knownSignIns(now time.Time) []signIn {
+	f, err := a.awsFiles()
+	if err != nil {
+		return []signIn{} // the daemon's slots tell of the file
+	}
+	return slices.DeleteFunc(a.signIns(f, now), func(in signIn) bool { return in.State == notSignedIn })
+}
+
+// signInTable has a line for each sign-in, below an empty one.
+func signInTable(list []signIn, colours bool) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	var t table
+	t.row("SIGN-IN", "STATE", "START URL")
+	for _, in := range list {
+		t.row(visible(in.Session), in.words(), visible(in.StartURL))
+		if colours {
+			colour := colourGreen
+			if !in.good() {
+				colour = colourRed
+			}
+			t.paint(1, colour)
+		}
+	}
+	aligned := t.lines()
+	lines := []string{"", aligned[0]}
+	for i, in := range list {
+		lines = append(lines, aligned[i+1])
+		if in.Hint != "" {
+			lines = append(lines, "  hint: "+visible(in.Hint))
+		}
+	}
+	return lines
+}
+
 // sessionFlags choose one session.
 type sessionFlags struct {
 	profile  string // the argument

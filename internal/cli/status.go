@@ -58,10 +58,14 @@ With --server only the health check is asked, for the default slot or for --slot
 				}
 				st.Slots = []control.Slot{*s}
 			}
+			signIns := a.knownSignIns(time.Now())
 			if asJSON {
-				err = writeJSON(a.stdout, st)
+				err = writeJSON(a.stdout, struct {
+					control.Status
+					SignIns []signIn `json:"sign_ins"`
+				}{st, signIns})
 			} else {
-				err = writeStatus(a.stdout, st, time.Now(), a.colours())
+				err = writeStatus(a.stdout, st, signIns, time.Now(), a.colours())
 			}
 			if code := healthCode(st.Slots); err == nil && code != exitFine {
 				return silent{code}
@@ -118,7 +122,7 @@ func (a *app) health(ctx context.Context, slot string, asJSON bool) error {
 }
 
 // writeStatus is the whole screen.
-func writeStatus(w io.Writer, st control.Status, now time.Time, colours bool) error {
+func writeStatus(w io.Writer, st control.Status, signIns []signIn, now time.Time, colours bool) error {
 	var head table
 	head.row("rolecall", fmt.Sprintf("%s, pid %d, up %s", st.Version, st.PID, span(now.Sub(st.Started))))
 	for i, l := range st.Listeners {
@@ -145,6 +149,7 @@ func writeStatus(w io.Writer, st control.Status, now time.Time, colours bool) er
 	} else {
 		lines = append(append(lines, ""), slotTable(st.Slots, now, colours)...)
 	}
+	lines = append(lines, signInTable(signIns, colours)...)
 	for _, text := range append(complaints(st), st.Warnings...) {
 		lines = append(lines, "", paint("warning: ", colourYellow, colours)+visible(text))
 	}

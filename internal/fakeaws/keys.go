@@ -135,6 +135,9 @@ func (s *Server) newOpaque() string {
 	return s.cfg.Canary + base64.RawURLEncoding.EncodeToString(randomBytes(42))[len(s.cfg.Canary):]
 }
 
+// newClientID is that of an OIDC client, which is no secret: it is part of the pages that browsers open.
+func newClientID() string { return base64.RawURLEncoding.EncodeToString(randomBytes(16)) }
+
 // stableID is the unique id that stays the same for a name, as AWS's AROA… and AIDA… do.
 func stableID(prefix, name string) string {
 	sum := sha256.Sum256([]byte(name))

@@ -81,7 +81,7 @@ func (s *Server) NewSSOLogin(expires time.Time) SSOLogin {
 	now := s.now()
 	l := SSOLogin{
 		AccessToken: s.newOpaque(), Expires: expires, RefreshToken: s.newOpaque(),
-		ClientID: s.newOpaque(), ClientSecret: s.newOpaque(), ClientExpires: now.Add(clientLifetime),
+		ClientID: newClientID(), ClientSecret: s.newOpaque(), ClientExpires: now.Add(clientLifetime),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -156,7 +156,7 @@ func (s *Server) registerClient(c *call) reply {
 			return c.deny(oidcDenial("InvalidRedirectUriException", "redirect URIs have to be http on loopback"))
 		}
 	}
-	id, now := s.newOpaque(), s.now()
+	id, now := newClientID(), s.now()
 	client := oidcClient{
 		secret: s.newOpaque(), expires: now.Add(clientLifetime), redirectURIs: in.RedirectUris, grants: in.GrantTypes, scopes: in.Scopes,
 	}

@@ -13,7 +13,8 @@ import (
 const (
 	paceRate  = 20.0 // requests a second that are sure to be let through
 	paceBurst = 180.0
-	paceLeast = 2.0 // requests a second, however often we are told to slow down
+	paceLeast = 2.0  // requests a second, however often we are told to slow down
+	recovery  = 0.05 // requests a second, with every answer
 	tooMany   = time.Second
 )
 
@@ -62,7 +63,7 @@ func (p *pace) due(now time.Time) time.Duration {
 		p.tokens--
 		return 0
 	}
-	return time.Duration((1 - p.tokens) / p.now * float64(time.Second))
+	return max(time.Duration((1-p.tokens)/p.now*float64(time.Second)), time.Millisecond) // never zero, for want of a few bits
 }
 
 // throttled notes that the portal refused a request, and asked for after.
@@ -83,5 +84,5 @@ func (p *pace) throttled(now time.Time, after time.Duration) {
 func (p *pace) answered() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.now = min(p.rate, p.now+0.2)
+	p.now = min(p.rate, p.now+recovery)
 }
