@@ -51,5 +51,5 @@ clean: ## remove what was built and installed here
 reliability: ## docs/reliability.md, from a run of the fault matrix
 	@mkdir -p bin/test && rm -f bin/test/faults.json
 	ROLECALL_RESULTS=$(CURDIR)/bin/test/faults.json go test -race -count=1 -timeout 10m ./test/faults
-	ROLECALL_RESULTS=$(CURDIR)/bin/test/faults.json go test -count=1 -timeout 10m ./test/faults
+	ROLECALL_RESULTS=$(CURDIR)/bin/test/faults.json go test -count=1 -timeout 10m ./test/faults ./internal/store ./test/process
 	go run ./test/faults/report -o docs/reliability.md bin/test/faults.json

@@ -126,9 +126,11 @@ func (t *ssoToken) refresh(ctx context.Context, cached cachedToken, rejected cre
 	})
 	var used *oidctypes.InvalidGrantException
 	if errors.As(err, &used) {
-		if again, err := t.read(); err == nil && again.good(0, rejected) {
+		var again cachedToken
+		if settles(ctx, func() bool { again, err = t.read(); return err == nil && again.good(0, rejected) }) {
 			return again.access, nil
 		}
+		err = used
 	}
 	if err != nil {
 		failed := operation{
@@ -180,6 +182,15 @@ func (t *ssoToken) read() (cachedToken, error) {
 		return cachedToken{}, t.r.notConfigured("the cached SSO token cannot be read: "+err.Error(), "correct the permissions of "+t.path)
 	}
 	c, ok := parseToken(text)
+	if !ok && settles(context.Background(), func() bool {
+		text, err := readSmall(t.path, maxCacheFile)
+		if err == nil {
+			c, ok = parseToken(text)
+		}
+		return ok
+	}) {
+		return c, nil
+	}
 	if !ok {
 		return cachedToken{}, t.loginRequired("the cached SSO token in "+t.path+" is damaged", nil)
 	}
