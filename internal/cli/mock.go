@@ -186,9 +186,10 @@ func faultUsage(err error) error {
 		return err
 	}
 	hint := syntax.Hint()
-	if hint == "" {
+	switch {
+	case hint == "":
 		hint = "rolecall mock --help"
-	} else {
+	case !strings.HasPrefix(hint, "one of "):
 		hint = "--fault '" + hint + "'"
 	}
 	return wrongUsage("--fault: "+syntax.Error(), hint)

@@ -2,6 +2,7 @@ package mock
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -105,12 +106,12 @@ func (f Fault) String() string {
 	case Error:
 		s += "=" + strconv.Itoa(f.Status)
 	case Delay:
-		s += "=" + f.Delay.String()
+		s += "=" + span(f.Delay)
 		if f.DelayMax > 0 {
-			s += ".." + f.DelayMax.String()
+			s += ".." + span(f.DelayMax)
 		}
 	case Expire:
-		s += "=" + f.Life.String()
+		s += "=" + span(f.Life)
 	case Token:
 		if f.Status == 0 {
 			s += "=timeout"
@@ -146,3 +147,6 @@ func (f Fault) conditions() (s string) {
 }
 
 func float(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// span is the duration in plain letters.
+func span(d time.Duration) string { return strings.Replace(d.String(), "µ", "u", 1) }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"rolecall/internal/fakeaws"
@@ -61,6 +62,7 @@ type Mock struct {
 	ecs     string
 	servers []*http.Server
 	ended   chan error // one for each server
+	closing sync.Once
 }
 
 // Run is Start, and Close when ctx is done. It returns nil then, and an error when the mock cannot serve.
@@ -150,8 +152,10 @@ func (m *Mock) serve(l net.Listener, handler http.Handler) {
 	go func() { m.ended <- s.Serve(l) }()
 }
 
-// Close ends hangs and delays, closes every connection and waits for all.
-func (m *Mock) Close() {
+// Close ends hangs and delays, closes every connection and waits for all. It may be called twice.
+func (m *Mock) Close() { m.closing.Do(m.close) }
+
+func (m *Mock) close() {
 	for _, s := range m.servers {
 		_ = s.Close() // its error is that of a listener which is closed anyway
 	}

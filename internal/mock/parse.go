@@ -1,6 +1,7 @@
 package mock
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -47,6 +48,10 @@ func ParseFault(text string) (Fault, error) {
 		}
 		seen = append(seen, name)
 		if err := f.parseCondition(name, value, word); err != nil {
+			var syntax *SyntaxError
+			if errors.As(err, &syntax) && strings.HasPrefix(syntax.hint, name+"=") {
+				syntax.hint = words[0] + " " + syntax.hint
+			}
 			return Fault{}, err
 		}
 	}
@@ -64,11 +69,11 @@ func (f *Fault) parseKind(word string) error {
 		case perSecond:
 			f.PerSecond, err = number(rate, word, "throttle=100/s")
 		default:
-			f.Chance, err = percent(value, word, "throttle=20%, or throttle=100/s")
+			f.Chance, err = percent(value, word, "throttle=20%")
 		}
 		return err
 	case Error:
-		f.Status, err = status(value, word)
+		f.Status, err = status(value, word, "error=500")
 		return err
 	case Delay:
 		least, most, ranged := strings.Cut(value, "..")
@@ -125,7 +130,7 @@ func (f *Fault) parseCondition(name, value, word string) (err error) {
 		if !strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "*") {
 			return wrong(strconv.Quote(word)+" is not the pattern of a path", "path=/latest/meta-data/*")
 		}
-		if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		if strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || r == ';' }) {
 			return wrong(strconv.Quote(word)+" has more than plain letters and signs", "path=/latest/meta-data/*")
 		}
 		f.Path = value
@@ -147,7 +152,7 @@ func (f *Fault) parseCondition(name, value, word string) (err error) {
 		if f.Kind != Throttle {
 			return wrong("status= belongs to throttle only", "error="+value)
 		}
-		f.Status, err = status(value, word)
+		f.Status, err = status(value, word, "status=503")
 	default:
 		return wrong("there is no condition "+strconv.Quote(name), "one of path=, on=, chance=, count=, after=, and for throttle status=")
 	}
@@ -160,7 +165,7 @@ func (f *Fault) check() error {
 	case f.mode() && (f.conditions() != "" || f.Chance != 0):
 		return wrong(string(f.Kind)+" is for all requests: it takes no condition", string(f.Kind))
 	case (f.Kind == Token || f.Kind == Forget) && f.On == OnECS:
-		return wrong(string(f.Kind)+" is of the metadata service only: the container endpoint has no such tokens", string(f.Kind))
+		return wrong(string(f.Kind)+" is of the metadata service only: the container endpoint has no such tokens", "")
 	case f.Kind == Token && f.Path != "":
 		return wrong("token= has its own path", "token=403")
 	case f.PerSecond > 0 && f.Chance > 0:
@@ -212,10 +217,10 @@ func count(value, word, hint string) (int, error) {
 	return n, nil
 }
 
-func status(value, word string) (int, error) {
+func status(value, word, hint string) (int, error) {
 	n, err := strconv.Atoi(value)
 	if err != nil || len(value) != 3 || n < 400 || n > 599 {
-		return 0, wrong(strconv.Quote(word)+" has no status from 400 to 599", "error=503")
+		return 0, wrong(strconv.Quote(word)+" has no status from 400 to 599", hint)
 	}
 	return n, nil
 }
