@@ -117,7 +117,13 @@ func TestEveryFaultWithRealClients(t *testing.T) {
 			t.Run(map[bool]string{true: "aws CLI", false: "boto3"}[cli], func(t *testing.T) { t.Skip("it is not installed here") })
 		}
 	}
+	full := false
 	for _, c := range all {
+		every := 1
+		if c.cli && full { // half a second of work for each: a second aws CLI is tried with every fourth
+			every = 4
+		}
+		full = full || c.cli
 		for _, way := range []string{mock.OnIMDS, mock.OnECS} {
 			t.Run(c.name+" "+way, func(t *testing.T) {
 				t.Parallel()
@@ -127,7 +133,10 @@ func TestEveryFaultWithRealClients(t *testing.T) {
 					set = map[string]string{"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONTAINER_CREDENTIALS_FULL_URI": p.ecs}
 				}
 				who := c.start(t, to, set)
-				for _, o := range outcomes() {
+				for i, o := range outcomes() {
+					if i%every != 0 {
+						continue
+					}
 					want, requests := o.imds, o.imdsRequests
 					if way == mock.OnECS {
 						want, requests = o.ecs, o.ecsRequests
