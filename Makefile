@@ -45,7 +45,7 @@ tools: ## install staticcheck into bin/tools
 	@sh script/tools
 
 clean: ## remove what was built and installed here
-	rm -rf bin dist test/clients/js/node_modules
+	rm -rf bin dist test/clients/js/node_modules test/mock/js/node_modules
 
 .PHONY: reliability
 reliability: ## docs/reliability.md, from a run of the fault matrix
