@@ -43,6 +43,7 @@ func floors() map[string]int {
 		"internal/daemon": 3,
 
 		"internal/demo": 4,
+		"internal/mock": 4,
 
 		"internal/cli": 5,
 
@@ -51,7 +52,7 @@ func floors() map[string]int {
 }
 
 // standIn is the fake AWS. It stands on no floor: it imports nothing of ours,
-// and only tests, demo and the cli (its mock command) may import it.
+// and only tests, demo and mock may import it.
 const standIn = "internal/fakeaws"
 
 // exceptions are imports within one floor that are allowed all the same, each
@@ -81,6 +82,7 @@ func onlys() []only {
 		{"github.com/aws/aws-sdk-go-v2/feature/ec2/imds", nil, "internal/source speaks to the metadata service itself: the SDK's client asks IMDSv1 and proxies by itself, and gives up after half a second"},
 		{"github.com/spf13/", []string{"internal/cli"}, "flags are the command line's business"},
 		{"charm.land/", []string{"internal/cli"}, "only the command line draws on a terminal"},
+		{module + "/internal/mock", []string{"internal/cli"}, "a mock is run by its command, and by tests as a process"},
 		{"golang.org/x/term", []string{"internal/cli"}, "only the command line speaks to a terminal"},
 		{"github.com/BurntSushi/toml", []string{"internal/config"}, "only config knows how the configuration file is written"},
 		{"github.com/redis/", []string{"internal/store"}, "where shared credentials are kept is the store's business"},
@@ -202,10 +204,10 @@ func floorFault(from string, floor int, to string) string {
 		return "the fake AWS must stand for AWS, so it knows nothing of ours"
 	}
 	if to == standIn {
-		if from == "internal/demo" || from == "internal/cli" {
+		if from == "internal/demo" || from == "internal/mock" {
 			return ""
 		}
-		return "only tests, demo, and the cli's mock command may use the fake AWS"
+		return "only tests, demo, and mock may use the fake AWS"
 	}
 	if from == "" && to != "internal/cli" {
 		return "main only hands over to cli"

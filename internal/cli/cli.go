@@ -112,6 +112,7 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 	add(groupSignIn, a.loginCommand(), a.logoutCommand(), a.rolesCommand(), a.profilesCommand())
 	add(groupUse, a.envCommand(), a.execCommand(), a.processCommand())
 	add(groupRest, a.storeCommand(), a.versionCommand(), a.completionCommand())
+	add(groupRest, a.mockCommand())
 	root.AddCommand(a.ecsCommand())
 	return root
 }

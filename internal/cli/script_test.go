@@ -117,6 +117,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("TZ", "UTC")
 			e.Setenv("GORACE", "atexit_sleep_ms=10") // else every command of a -race run takes a second
 			e.Values[worldKey{}] = &world{}
+			e.Values[mockKey{}] = new(*mocked)
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -133,6 +134,8 @@ func TestScripts(t *testing.T) {
 			"exit":    cmdExit,
 			"redis":   cmdRedis,
 			"config":  cmdConfig,
+			"mockup":  cmdMockUp,
+			"mockend": cmdMockEnd,
 		},
 	})
 }

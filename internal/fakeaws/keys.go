@@ -103,6 +103,7 @@ func (s *Server) issue(c *call, k Issued, asked time.Duration) Issued {
 	s.mu.Lock()
 	s.keys.issued.put(k.AccessKeyID, k)
 	s.mu.Unlock()
+	c.gave = k
 	return k
 }
 

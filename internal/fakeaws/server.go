@@ -65,6 +65,9 @@ type Config struct {
 	Canary string
 	// Now is the fake's clock: expiry, and the Date header. Nil: time.Now.
 	Now func() time.Time
+	// Choose gives a request that no scripted fault took a fault of its own, or says false. op is the request's
+	// operation, as in Fault.Match; r must not be changed or kept. It is called from many goroutines. Nil: none.
+	Choose func(op string, r *http.Request) (Fault, bool)
 	// OnRequest is told of every request when its answer is complete, from many goroutines. Nil: nobody.
 	OnRequest func(Request)
 }

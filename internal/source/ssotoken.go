@@ -79,7 +79,8 @@ func (t *ssoToken) refresh(ctx context.Context, cached sso.Token, rejected creds
 	calls := SSOService{r: t.r, oidc: t.oidc, loginHint: t.loginHint, changed: fileChanged(t.path)}
 	got, err := calls.CreateToken(ctx, cached.Client, sso.Grant{Refresh: cached.Refresh})
 	if errors.Is(err, sso.ErrInvalidGrant) {
-		if again, err := t.read(); err == nil && again.Good(time.Now(), 0, rejected) {
+		var again sso.Token
+		if settles(ctx, func() bool { a, e := t.read(); again = a; return e == nil && a.Good(time.Now(), 0, rejected) }) {
 			return again.Access, nil
 		}
 	}
@@ -104,6 +105,9 @@ func (t *ssoToken) refresh(ctx context.Context, cached sso.Token, rejected creds
 // read loads the file. Nothing of its content gets into an error.
 func (t *ssoToken) read() (sso.Token, error) {
 	cached, err := t.cache.Read(t.session)
+	if errors.Is(err, sso.ErrDamaged) { // perhaps a tool that rewrites it is half done
+		settles(context.Background(), func() bool { cached, err = t.cache.Read(t.session); return !errors.Is(err, sso.ErrDamaged) })
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return sso.Token{}, t.loginRequired("nobody has signed in to SSO", nil)
