@@ -52,7 +52,7 @@ func (p *picker) fill(profiles []profile) {
 	var t table
 	for _, e := range profiles {
 		t.row(visible(e.Name), visible(e.Kind), visible(e.identity()), visible(e.Region), visible(e.Note))
-		shown := strings.Join([]string{e.Name, e.Kind, e.identity(), e.Region, e.Note}, " ")
+		shown := strings.Join([]string{e.Name, e.Kind, e.identity(), e.Region}, " ")
 		p.entries = append(p.entries, searchable{strings.ToLower(e.Name), strings.ToLower(shown)})
 	}
 	p.rows = t.lines()
