@@ -18,7 +18,7 @@ type Row struct {
 const (
 	withStore = "concerns the shared store, whose own tests (internal/store, test/process) try it"
 	withRedis = "concerns the shared store in Redis or Valkey, whose own tests (internal/store) try it"
-	withIMDS  = "comes with the IMDS endpoint: no IMDS tokens are issued yet"
+	withIMDS  = "concerns the metadata endpoint, whose own tests (test/attack, test/clients, internal/linklocal) try it"
 )
 
 // Matrix lists all rows in the order of their numbers.
