@@ -53,3 +53,9 @@ reliability: ## docs/reliability.md, from a run of the fault matrix
 	ROLECALL_RESULTS=$(CURDIR)/bin/test/faults.json go test -race -count=1 -timeout 10m ./test/faults
 	ROLECALL_RESULTS=$(CURDIR)/bin/test/faults.json go test -count=1 -timeout 10m ./test/faults ./internal/store ./test/process
 	go run ./test/faults/report -o docs/reliability.md bin/test/faults.json
+
+.PHONY: clients
+clients: setup ## docs/clients.md, from a run of all clients by all ways in
+	@mkdir -p bin/test && rm -f bin/test/clients.json
+	ROLECALL_CLIENTS=$(CURDIR)/bin/test/clients.json go test -count=1 -timeout 10m -run '^TestMatrix$$' ./test/clients
+	go run ./test/clients/matrix/report -o docs/clients.md bin/test/clients.json

@@ -108,7 +108,8 @@ func (a *app) env(ctx context.Context, o envOptions) error {
 }
 
 // metadataURL is where this user's daemon serves instance metadata to programs
-// of this machine, without a slash at the end.
+// of this machine. It ends in a slash: the aws CLI of Debian 12 puts a path behind
+// it as it is, and all others take it.
 func (a *app) metadataURL(ctx context.Context) (string, error) {
 	st, err := a.status(ctx)
 	if err != nil {
@@ -116,7 +117,7 @@ func (a *app) metadataURL(ctx context.Context) (string, error) {
 	}
 	for _, l := range st.Listeners {
 		if l.Endpoint == "imds" {
-			return strings.TrimSuffix(strings.Replace(l.URL, "//0.0.0.0:", "//127.0.0.1:", 1), "/"), nil
+			return strings.Replace(l.URL, "//0.0.0.0:", "//127.0.0.1:", 1), nil
 		}
 	}
 	return "", failed("the daemon serves no instance metadata", "rolecall serve --imds "+config.DefaultIMDSListen)

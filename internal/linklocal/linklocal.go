@@ -7,10 +7,7 @@
 // Only Linux can do it here.
 package linklocal
 
-import (
-	"fmt"
-	"net/netip"
-)
+import "net/netip"
 
 // The addresses, and the port at which all of them are asked.
 var (
@@ -22,19 +19,6 @@ var (
 // Port of all of them.
 const Port = 80
 
-func all() []netip.Addr { return []netip.Addr{Metadata, Container, PodAddress} }
-
-// what names what lives at an address elsewhere.
-func what(a netip.Addr) string {
-	switch a {
-	case Metadata:
-		return "the instance metadata service"
-	case Container:
-		return "the credentials service of ECS"
-	}
-	return "the credentials service of EKS"
-}
-
 // Error says why the addresses cannot be had. Hint names the next thing to type.
 type Error struct {
 	Msg, Hint string
@@ -45,7 +29,3 @@ func (e *Error) Error() string { return e.Msg }
 func (e *Error) Unwrap() error { return e.Err }
 
 const instead = "rolecall serve --imds 127.0.0.1:1338, and AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:1338 for the programs"
-
-func hides(a netip.Addr, how string) *Error {
-	return &Error{Msg: fmt.Sprintf("%s %s: --link-local would hide %s from every program on this machine", a, how, what(a)), Hint: instead}
-}

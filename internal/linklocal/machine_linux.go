@@ -1,6 +1,8 @@
 package linklocal
 
 import (
+	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 )
@@ -41,4 +43,21 @@ func cloudOf(field func(name string) string) string {
 		return vendor
 	}
 	return ""
+}
+
+func all() []netip.Addr { return []netip.Addr{Metadata, Container, PodAddress} }
+
+// what names what lives at an address elsewhere.
+func what(a netip.Addr) string {
+	switch a {
+	case Metadata:
+		return "the instance metadata service"
+	case Container:
+		return "the credentials service of ECS"
+	}
+	return "the credentials service of EKS"
+}
+
+func hides(a netip.Addr, how string) *Error {
+	return &Error{Msg: fmt.Sprintf("%s %s: --link-local would hide %s from every program on this machine", a, how, what(a)), Hint: instead}
 }

@@ -16,7 +16,7 @@ type Row struct {
 }
 
 const (
-	withIMDS = "comes with the IMDS endpoint: no IMDS tokens are issued yet"
+	withIMDS = "concerns the metadata endpoint, whose own tests (test/attack, test/clients, internal/linklocal) try it"
 )
 
 // In is the package whose tests measure the row: what concerns the store is
