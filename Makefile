@@ -32,7 +32,7 @@ lint: tools ## gofmt, go vet, staticcheck
 cross: ## compile and vet for every platform
 	@sh script/cross
 
-bench: ## benchmarks (BENCH=regexp)
+bench: ## figures beside a baseline, into docs/performance.md (BENCH=word: only some)
 	@sh script/bench '$(BENCH)'
 
 fuzz: ## every fuzz target for FUZZTIME (60s)

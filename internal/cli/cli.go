@@ -46,12 +46,16 @@ type app struct {
 
 // Main runs the command that s.Args name and returns the exit code.
 func Main(s Surroundings) int {
+	a := &app{stdin: s.Stdin, stdout: s.Stdout, stderr: s.Stderr, getenv: s.Getenv, environ: s.Environ}
+	if a.processAtOnce(s.Args) {
+		return exitFine
+	}
+	a.version = buildOf(s.Version)
 	// The first signal ends the command in an orderly way; for the second the
 	// system's default is in force again, which ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	a := &app{stdin: s.Stdin, stdout: s.Stdout, stderr: s.Stderr, getenv: s.Getenv, environ: s.Environ, version: buildOf(s.Version)}
 	root := a.root()
 	root.SetArgs(s.Args)
 	return exit(ctx, a.stderr, root.ExecuteContext(ctx))

@@ -21,6 +21,7 @@ type loadOptions struct {
 	role    string
 	arn     string
 	json    bool
+	mfa     mfaOptions
 }
 
 func (a *app) loadCommand() *cobra.Command {
@@ -34,12 +35,17 @@ SOURCE is a profile of ~/.aws/config (NAME or profile:NAME), imds, container, en
 default, role:ARN, role:ARN@SOURCE, or fake to try things out. Without SOURCE, on a
 terminal, you choose one of your profiles.
 
+Where the profile names an mfa_serial, you are asked for the code of that device here.
+The daemon keeps the session that AWS gives for it, and asks for no other code until
+that ends (12 hours; mfa_session in the configuration).
+
 With --server the credentials are resolved here and uploaded; nobody refreshes them
 there. Exit code 4 says that a login is needed first.`,
 		Example: `  rolecall load                      # choose from a list
   rolecall load dev                  # into the default slot
   rolecall load prod --slotted       # into the slot prod, served at /slot/prod
   rolecall load role:arn:aws:iam::123456789012:role/audit@prod --slot audit
+  rolecall load admin --mfa-process "ykman oath accounts code -s aws"
   rolecall load --account 123456789012 --role ReadOnly`,
 		Args: oneSource,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -55,6 +61,7 @@ there. Exit code 4 says that a login is needed first.`,
 	}
 	a.loadFlags(c, &o)
 	c.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	o.mfa.flags(c)
 	a.serverFlags(c)
 	return c
 }
@@ -89,6 +96,11 @@ func (o *loadOptions) check(c *cobra.Command) error {
 	if err := exclusive(c, "slot", "slotted"); err != nil {
 		return err
 	}
+	if c.Flags().Lookup("mfa-code") != nil {
+		if err := o.mfa.check(c); err != nil {
+			return err
+		}
+	}
 	return checkSlot(c, o.slot)
 }
 
@@ -110,7 +122,11 @@ func (a *app) load(ctx context.Context, o loadOptions) error {
 	if err != nil {
 		return err
 	}
-	result, err := d.Load(ctx, control.LoadRequest{Slot: o.slot, Source: source})
+	var result control.LoadResult
+	err = a.withCodes(ctx, o.mfa, signIn(d, source, false), func() (err error) {
+		result, err = d.Load(ctx, control.LoadRequest{Slot: o.slot, Source: source, Ask: a.canAsk(o.mfa)})
+		return err
+	})
 	if err != nil {
 		return err
 	}

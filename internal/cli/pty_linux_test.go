@@ -225,3 +225,53 @@ func TestExecAtATerminal(t *testing.T) {
 		}
 	}
 }
+
+// TestMFACodeAtATerminal: the code is asked for where load runs, again when it
+// is wrong, and Ctrl-C leaves what was there.
+func TestMFACodeAtATerminal(t *testing.T) {
+	env := terminalWorld(t)
+	var home string
+	for _, e := range env {
+		if dir, ok := strings.CutPrefix(e, "HOME="); ok {
+			home = dir
+		}
+	}
+	f, err := os.OpenFile(filepath.Join(home, ".aws", "config"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = fmt.Fprintf(f, "\n[profile admin]\nrole_arn = %s\nsource_profile = base\nmfa_serial = arn:aws:iam::111111111111:mfa/me\n", fakeaws.RoleProd)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	const question = "code of the MFA device arn:aws:iam::111111111111:mfa/me: "
+	for _, leave := range []string{"\x03", "\r", "\x04"} {
+		s := atTerminal(t, env, "load", "admin")
+		s.see(question)
+		s.typed(leave)
+		s.ends(exitInterrupted)
+	}
+	s := atTerminal(t, env, "profile")
+	s.see("the default slot is empty")
+	s.ends(exitFailed)
+
+	s = atTerminal(t, env, "load", "admin")
+	s.see(question)
+	s.typed("12\r")
+	s.see("it has six digits")
+	s.see(question)
+	s.typed("123456\r")
+	s.see("signed in with")
+	s.see("the default slot: profile:admin")
+	s.ends(0)
+	s = atTerminal(t, env, "load", "admin", "--slot", "other") // asks no more
+	s.see(`slot "other": profile:admin`)
+	s.ends(0)
+
+	// Without a daemon the code is asked for before the program runs.
+	s = atTerminal(t, append(env, "ROLECALL_DIR="+t.TempDir()), "exec", "admin", "--", "echo", "program ran")
+	s.see(question)
+	s.typed("123456\r")
+	s.see("program ran")
+	s.ends(0)
+}

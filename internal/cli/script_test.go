@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"rolecall/internal/fakeaws"
@@ -123,6 +124,8 @@ func TestScripts(t *testing.T) {
 			"exit":    cmdExit,
 			"mockup":  cmdMockUp,
 			"mockend": cmdMockEnd,
+			"redis":   cmdRedis,
+			"config":  cmdConfig,
 		},
 	})
 }
@@ -133,6 +136,7 @@ type world struct {
 	daemon *exec.Cmd
 	stdout *bufio.Reader
 	stderr *bytes.Buffer
+	redis  *miniredis.Miniredis
 }
 
 type worldKey struct{}

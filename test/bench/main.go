@@ -69,10 +69,18 @@ func run(out, only string, rounds int, burst time.Duration) error {
 	}{
 		{"warm", func() error { return b.warm(false) }},
 		{"fresh", func() error { return b.warm(true) }},
+		{"imds", func() error { return b.imds(false) }},
+		{"imds-fresh", func() error { return b.imds(true) }},
 		{"allocations", b.allocations},
 		{"cold", b.cold},
 		{"memory", b.memory},
 		{"start", b.start},
+		{"metadata", b.metadata},
+		{"stored", b.stored},
+		{"process", b.process},
+		{"herd", b.herd},
+		{"daemons", b.daemons},
+		{"machines", b.machines},
 		{"policy", b.policy},
 	} {
 		if !strings.Contains(m.name, only) {

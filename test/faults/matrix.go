@@ -83,5 +83,8 @@ func Matrix() []Row {
 		{56, "the application starts before the daemon", "refused or 503 while loading, never another identity", "0 answers for another role; never 404", "", ""},
 		{57, "24 h, 50 profiles, faults on", "nothing grows", "goroutines ±5; descriptors ±2; RSS ≤ 1 MiB/h; 0 expired served", "", ""},
 		{58, "the race detector over these rows", "silent", "0 reports", "", ""},
+		{59, "10,000 short-lived processes on an EC2 instance", "one round of questions to the metadata service per refresh", "0 without credentials; 1 token in 6 h, and 2 requests per refresh", "", ""},
+		{60, "the metadata service throttles, is late, hangs, resets, drips, answers with garbage or with keys that have ended, loses the role", "the held set is served; the cause is told", "0 reads fail; attempt ≤ 10 s", "", ""},
+		{61, "the metadata service forgets its tokens, or refuses to give one and then heals", "a new token within the same attempt; never IMDSv1 unless it is allowed", "0 refreshes lost; 0 reads fail", "", ""},
 	}
 }

@@ -56,7 +56,7 @@ promise, and the figure that its test reached. This page is made from the tests 
 Rules about time are tried in fake time, with a wall clock and a boot clock that can be
 stepped and put to sleep; the rest against the real program with a fake AWS behind it,
 through a proxy that breaks connections on order. "Attempt" is one retrieval of one slot;
-a broken connection or a bare 5xx is tried a second time within it. Where other work on
+a broken connection or a bare 5xx is tried again within it. Where other work on
 the machine can only add to a figure of time, the best of up to three rounds counts.
 
 `
