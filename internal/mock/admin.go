@@ -1,6 +1,7 @@
 package mock
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -76,9 +77,9 @@ func (m *Mock) set(w http.ResponseWriter, r *http.Request) error {
 		return errors.New("the body cannot be read, or is too long")
 	}
 	var q setRequest
-	d := json.NewDecoder(strings.NewReader(string(body)))
+	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&q); err != nil || d.More() {
+	if err := d.Decode(&q); err != nil || q.Faults == nil || !json.Valid(body) { // Decode leaves what comes after
 		return wrong("the body is not what is expected", `{"faults": ["throttle=20%"]}`)
 	}
 	var faults []Fault

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,9 @@ func TestOnlyTheClientChangesIt(t *testing.T) {
 		{"POST", "/_mock/faults", "[]", 400},
 		{"POST", "/_mock/faults", `{"faults":["reset"]}{}`, 400},
 		{"POST", "/_mock/faults", `{"faults":"reset"}`, 400},
+		{"POST", "/_mock/faults", "{}", 400},
+		{"POST", "/_mock/faults", "null", 400},
+		{"POST", "/_mock/faults", `{"faults":[]}}`, 400},
 		{"POST", "/_mock/faults", `{"faults":["reset"],"more":1}`, 400},
 		{"POST", "/_mock/faults", `{"faults":["reset","x"]}`, 400},
 		{"POST", "/_mock/faults", `{"faults":["v1-only","v2-only"]}`, 400},
@@ -162,5 +166,25 @@ func TestOnlyTheClientChangesIt(t *testing.T) {
 	}
 	if s := m.Status(); len(s.Faults) != 1 || s.Faults[0].Fault != "delay=1us" {
 		t.Errorf("something was changed: %+v", s.Faults)
+	}
+}
+
+// A listener that others can reach has no control requests, not even for this machine.
+func TestNoControlBeyondLoopback(t *testing.T) {
+	t.Parallel()
+	m := start(t, mock.Config{IMDS: netip.MustParseAddrPort("0.0.0.0:0"), Mode: mock.V2Only})
+	_, port, _ := strings.Cut(strings.TrimPrefix(m.IMDS(), "http://"), ":")
+	for _, host := range []string{"127.0.0.1:" + port, "0.0.0.0:" + port, "localhost:" + port} {
+		status, body, _ := ask(t, "GET", "http://127.0.0.1:"+port+"/_mock/status", adminHeader, "1", "Host", host)
+		if status != http.StatusUnauthorized || strings.Contains(body, "seed") {
+			t.Errorf("%s: %d %s", host, status, body)
+		}
+	}
+	c, err := mock.NewClient(m.ECS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.Status(within(t, 20*time.Second)); err != nil || s.IMDS != m.IMDS() {
+		t.Errorf("%+v, %v", s, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -119,7 +118,7 @@ func TestRecipeGo(t *testing.T) {
 	}
 	env := surroundings(t, "GOFLAGS=-mod=mod", "GOPROXY=off", "GOTOOLCHAIN=local")
 	for _, name := range []string{"GOMODCACHE", "GOCACHE", "GOPATH", "GOROOT"} {
-		out, err := output(t, "", os.Environ(), "", filepath.Join(runtime.GOROOT(), "bin", "go"), "env", name)
+		out, err := output(t, "", os.Environ(), "", "go", "env", name)
 		if err != nil {
 			t.Fatal(err)
 		}
