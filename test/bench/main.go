@@ -74,6 +74,7 @@ func run(out, only string, rounds int, burst time.Duration) error {
 		{"memory", b.memory},
 		{"start", b.start},
 		{"policy", b.policy},
+		{"roles", b.roles},
 	} {
 		if !strings.Contains(m.name, only) {
 			continue
