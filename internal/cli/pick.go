@@ -18,8 +18,8 @@ import (
 // quick.
 type picker struct {
 	profiles []profile
-	rows     []string // as shown, in columns
-	entries  []searchable
+	widths   []int        // of the columns
+	entries  []searchable // made when something is typed for the first time
 
 	typed    string
 	found    []int // indices of rows, best first
@@ -47,16 +47,44 @@ func newPicker(profiles []profile) *picker {
 
 // fill sets what there is to choose from.
 func (p *picker) fill(profiles []profile) {
-	p.profiles = profiles
-	p.entries = make([]searchable, 0, len(profiles))
-	var t table
-	for _, e := range profiles {
-		t.row(visible(e.Name), visible(e.Kind), visible(e.identity()), visible(e.Region), visible(e.Note))
-		shown := strings.Join([]string{e.Name, e.Kind, e.identity(), e.Region}, " ")
-		p.entries = append(p.entries, searchable{strings.ToLower(e.Name), strings.ToLower(shown)})
+	p.profiles, p.entries, p.widths = profiles, nil, nil
+	for i := range profiles {
+		for c, cell := range cells(&profiles[i]) {
+			if c == len(p.widths) {
+				p.widths = append(p.widths, 0)
+			}
+			p.widths[c] = max(p.widths[c], utf8.RuneCountInString(cell))
+		}
 	}
-	p.rows = t.lines()
 	p.filter()
+}
+
+func cells(e *profile) []string {
+	return []string{visible(e.Name), visible(e.Kind), visible(e.identity()), visible(e.Region), visible(e.Note)}
+}
+
+// row is an entry as it is shown, in columns.
+func (p *picker) row(i int) string {
+	var b strings.Builder
+	for c, cell := range cells(&p.profiles[i]) {
+		b.WriteString(cell)
+		b.WriteString(strings.Repeat(" ", p.widths[c]-utf8.RuneCountInString(cell)))
+		b.WriteString(columnGap)
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
+// searched are the entries as the filter sees them. The sign-in's state is not
+// part of it: it is mostly the same.
+func (p *picker) searched() []searchable {
+	if p.entries == nil {
+		p.entries = make([]searchable, len(p.profiles))
+		for i := range p.profiles {
+			e := &p.profiles[i]
+			p.entries[i] = searchable{strings.ToLower(e.Name), strings.ToLower(strings.Join([]string{e.Name, e.Kind, e.identity(), e.Region}, " "))}
+		}
+	}
+	return p.entries
 }
 
 // refill keeps the cursor on the entry that it is on.
@@ -75,7 +103,15 @@ func (p *picker) refill(profiles []profile) {
 }
 
 func (p *picker) filter() {
-	p.found, p.at, p.top = match(p.entries, p.typed), 0, 0
+	p.at, p.top = 0, 0
+	if strings.TrimSpace(p.typed) != "" {
+		p.found = match(p.searched(), p.typed)
+		return
+	}
+	p.found = make([]int, len(p.profiles))
+	for i := range p.found {
+		p.found[i] = i
+	}
 }
 
 // inSight is how many rows fit, below the title and above the footer.
@@ -161,7 +197,7 @@ func (p *picker) View() tea.View {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Load which profile or role? %s\n", p.typed)
 	for i := p.top; i < min(p.top+p.inSight(), len(p.found)); i++ {
-		mark, row := "  ", p.rows[p.found[i]]
+		mark, row := "  ", p.row(p.found[i])
 		if p.width > 4 {
 			row = clip(row, p.width-3)
 		}
@@ -170,9 +206,9 @@ func (p *picker) View() tea.View {
 		}
 		b.WriteString(mark + row + "\n")
 	}
-	footer := fmt.Sprintf("%d of %d · type to filter, up and down to move, enter to load, esc to leave", len(p.found), len(p.rows))
+	footer := fmt.Sprintf("%d of %d · type to filter, up and down to move, enter to load, esc to leave", len(p.found), len(p.profiles))
 	if p.busy {
-		footer = fmt.Sprintf("%d of %d, listing the roles of SSO … · type to filter, enter to load, esc to leave", len(p.found), len(p.rows))
+		footer = fmt.Sprintf("%d of %d, listing the roles of SSO … · type to filter, enter to load, esc to leave", len(p.found), len(p.profiles))
 	}
 	if p.width > 4 {
 		footer = clip(footer, p.width-1)

@@ -56,13 +56,17 @@ func byRecency(all []profile, recent []string) []profile {
 	for i, name := range recent {
 		rank[name] = i + 1
 	}
-	of := func(p profile) int {
-		if r := rank[p.key()]; r > 0 {
-			return r
+	sorted := make([]profile, 0, len(all))
+	for _, p := range all {
+		if rank[p.key()] > 0 {
+			sorted = append(sorted, p)
 		}
-		return len(recent) + 1
 	}
-	sorted := slices.Clone(all)
-	slices.SortStableFunc(sorted, func(a, b profile) int { return of(a) - of(b) })
+	slices.SortStableFunc(sorted, func(a, b profile) int { return rank[a.key()] - rank[b.key()] })
+	for _, p := range all {
+		if rank[p.key()] == 0 {
+			sorted = append(sorted, p)
+		}
+	}
 	return sorted
 }

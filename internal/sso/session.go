@@ -98,7 +98,11 @@ func FromProfile(files *awsconfig.Files, p *awsconfig.Section) (Session, error) 
 func FromStartURL(startURL, region string) (Session, error) {
 	u, err := url.Parse(startURL)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
-		return Session{}, &FileError{quoted(startURL) + " is not a start URL", "it looks like https://d-1234567890.awsapps.com/start"}
+		what := quoted(startURL)
+		if strings.Contains(startURL, "@") {
+			what = "what was given, which may hold a password," // never repeated
+		}
+		return Session{}, &FileError{what + " is not a start URL", "it looks like https://d-1234567890.awsapps.com/start"}
 	}
 	if !validRegion(region) {
 		return Session{}, &FileError{quoted(region) + " is not a region", "it is that of IAM Identity Center, e.g. --region eu-west-1"}

@@ -82,6 +82,7 @@ func run(out, only string, rounds int, burst time.Duration) error {
 		{"daemons", b.daemons},
 		{"machines", b.machines},
 		{"policy", b.policy},
+		{"roles", b.roles},
 	} {
 		if !strings.Contains(m.name, only) {
 			continue
