@@ -11,11 +11,9 @@ import (
 
 const mostRecent = 200
 
-func recentFile(d config.Dirs) string {
-	return filepath.Join(filepath.Dir(d.Store), "recent-profiles.json")
-}
+func recentFile(d config.Dirs) string { return d.State("recent-profiles.json") }
 
-// recent lists the profiles that were loaded, the last one first. It is a
+// recent lists the profiles, and roles of SSO sessions, that were loaded, the last one first. It is a
 // convenience: where it cannot be read, there are none.
 func (a *app) recent() []string {
 	d, err := a.dirs()
@@ -59,7 +57,7 @@ func byRecency(all []profile, recent []string) []profile {
 		rank[name] = i + 1
 	}
 	of := func(p profile) int {
-		if r := rank[p.Name]; r > 0 {
+		if r := rank[p.key()]; r > 0 {
 			return r
 		}
 		return len(recent) + 1

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // Config is the content of config.toml. Default gives the values of a file that
@@ -45,6 +46,19 @@ type Config struct {
 	// with its password (mode 0600), and certificates to trust instead of the
 	// system's. Absolute once loaded; empty: none.
 	StorePasswordFile, StoreCAFile string
+	// StoreSentinelPasswordFile is the same for the sentinels of a
+	// redis-sentinel:// URL.
+	StoreSentinelPasswordFile string
+
+	// MFASession is how long a session made with an MFA code lasts: 15 minutes to
+	// 36 hours, which STS allows.
+	MFASession time.Duration
+
+	// Notify shows a notice on the desktop when a sign-in is needed.
+	Notify bool
+
+	// NotifyBefore tells that a sign-in is about to end, so long before. Zero: not.
+	NotifyBefore time.Duration
 
 	// IMDS is the instance metadata endpoint.
 	IMDS IMDS
@@ -147,6 +161,7 @@ func Default() Config {
 		Listen:         []ListenAddr{addr},
 		MaxConnections: DefaultMaxConnections,
 		Store:          StoreFile,
+		MFASession:     12 * time.Hour,
 		IMDS:           IMDS{HopLimit: DefaultHopLimit},
 		Auth:           Auth{Mode: AuthAuto},
 		Log:            Log{Level: slog.LevelInfo, Format: LogAuto},
@@ -185,6 +200,16 @@ const Sample = `# rolecall's configuration. Every setting is optional; these are
 #store = "file"
 #store_password_file = "redis-password"
 #store_ca_file = "redis-ca.pem"
+#store_sentinel_password_file = "sentinel-password"
+
+# How long a session made with an MFA code lasts, 15m to 36h: so often somebody is
+# asked for a code.
+#mfa_session = "12h"
+
+# Show a notice on the desktop when somebody has to sign in, and so long before a
+# sign-in ends (it is also in the log).
+#notify = false
+#notify_before = "10m"
 
 # Where the instance metadata service of EC2 is served, for programs that know no
 # other; nowhere unless set. It gives the default slot's credentials to programs

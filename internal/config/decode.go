@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // decoder turns a parsed document into a Config, and goes on after a fault.
@@ -43,6 +44,9 @@ func (d *decoder) fields() map[string]field {
 		"load":                d.text(func(_ place, s string) { c.Load = s }),
 		"store":               d.text(func(_ place, s string) { c.Store = Store(s) }),
 		"slots":               d.slots,
+		"notify":              d.boolean(&c.Notify),
+		"notify_before":       d.duration(&c.NotifyBefore),
+		"mfa_session":         d.duration(&c.MFASession),
 		"store_password_file": d.path(&c.StorePasswordFile),
 		"store_ca_file":       d.path(&c.StoreCAFile),
 		"imds":                d.array(d.imdsListen, func() { c.IMDS.Listen = nil }),
@@ -54,6 +58,8 @@ func (d *decoder) fields() map[string]field {
 			"mode":       d.text(func(_ place, s string) { c.Auth.Mode = AuthMode(s) }),
 			"allow_uids": d.array(d.user, func() {}),
 		}),
+		"store_sentinel_password_file": d.path(&c.StoreSentinelPasswordFile),
+
 		"tls": d.section(map[string]field{
 			"cert": d.path(&c.TLS.Cert),
 			"key":  d.path(&c.TLS.Key),
@@ -115,6 +121,18 @@ func (d *decoder) text(set func(place, string)) field {
 		}
 		set(p, s)
 	}
+}
+
+// duration takes what time.ParseDuration does.
+func (d *decoder) duration(to *time.Duration) field {
+	return d.text(func(p place, s string) {
+		t, err := time.ParseDuration(s)
+		if err != nil {
+			d.fault(p, `is no length of time; write it as "12h" or "90m"`)
+			return
+		}
+		*to = t
+	})
 }
 
 func (d *decoder) boolean(to *bool) field {

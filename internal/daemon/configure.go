@@ -108,7 +108,7 @@ func (d *daemon) reslot(old, s config.Config) (changes []string) {
 			continue
 		}
 		if _, still := now[name]; !still {
-			if sl := d.table.Slot(name); sl != nil && d.sameSource(sl, text) && d.table.Unload(name) {
+			if sl := d.table.Slot(name); sl != nil && d.sameSource(sl, text) && d.empty(name) {
 				changes = append(changes, "slot "+shown(name)+" emptied: no longer configured")
 				d.changed(name)
 			}
@@ -124,11 +124,12 @@ func (d *daemon) reslot(old, s config.Config) (changes []string) {
 		if _, there := now[name]; there || v.Pushed {
 			continue
 		}
-		if _, err := d.resolve(v.Spec.Source); err != nil && creds.AsRetrieveError(err).Code == creds.NotConfigured && d.table.Unload(name) {
+		if _, err := d.resolve(v.Spec.Source); err != nil && creds.AsRetrieveError(err).Code == creds.NotConfigured && d.empty(name) {
 			changes = append(changes, "slot "+shown(name)+" emptied: "+err.Error())
 			d.changed(name)
 		}
 	}
+	d.forgetGone()
 	d.table.DropDerived(derivedSource)
 	_ = d.configure(s, nil) // nothing is strict: cannot fail
 	sort.Strings(changes)

@@ -41,9 +41,13 @@ type Config struct {
 	Ready      func(Ready)         // called once when all listeners answer; nil: nobody
 	Reload     <-chan struct{}     // wishes to read the configuration anew, e.g. from SIGHUP; nil: none
 	Version    string
-	Private    bool       // for one program: no control socket, no files, an authorization token of its own
-	Harden     bool       // close this process to other processes of the same user; cannot be undone
-	Store      slot.Store // in place of the one that the settings name; nil: none
+	Private    bool            // for one program: no control socket, no files, an authorization token of its own
+	Harden     bool            // close this process to other processes of the same user; cannot be undone
+	Store      slot.Store      // in place of the one that the settings name; nil: none
+	Sessions   source.Sessions // MFA sessions of a Private daemon; nil: its own memory
+
+	// SSOSessions is rolecall's own file of SSO sessions. "": that of Dirs.
+	SSOSessions string
 }
 
 // Ready is what is known once the daemon answers.
@@ -81,10 +85,13 @@ type daemon struct {
 	server     *endpoint.Server
 	imds       *metadata // nil when Private
 	metrics    *metrics
+	notices    *notices
 	audit      *auditor
-	peers      *peer.Lookup   // nil: the kernel cannot tell
-	closeStore func()         // nil: nothing to close
-	kept       *control.Store // where credentials are kept beside the slots; nil when Private
+	peers      *peer.Lookup    // nil: the kernel cannot tell
+	closeStore func()          // nil: nothing to close
+	sessions   source.Sessions // where MFA sessions outlive this process; nil: nowhere
+	kept       *control.Store  // where credentials are kept beside the slots; nil when Private
+	store      slot.Store      // that place
 
 	reloading sync.Mutex // held by the one reload under way
 	settings  atomic.Pointer[config.Config]
@@ -135,6 +142,7 @@ func Run(ctx context.Context, c Config) (err error) {
 			job(&jobs, front, func(ctx context.Context) error { return d.serveControl(ctx, ln) })
 		}
 		job(&jobs, front, d.watchdog)
+		job(&jobs, front, d.tell)
 		job(&jobs, front, slim)
 		job(&jobs, front, d.reloads)
 	}
@@ -157,6 +165,9 @@ func start(c Config) (*daemon, error) {
 	if c.Stderr == nil {
 		c.Stderr = os.Stderr
 	}
+	if c.Getenv == nil {
+		c.Getenv = os.Getenv
+	}
 	settings, err := c.Settings()
 	if err != nil {
 		return nil, err
@@ -172,16 +183,20 @@ func start(c Config) (*daemon, error) {
 	if err := d.loadToken(); err != nil {
 		return nil, err
 	}
-	d.metrics = newMetrics()
+	d.metrics, d.notices = newMetrics(), newNotices()
 	d.audit = newAuditor(c.Stderr, useJSON(c, settings.Log), &d.level, d.metrics, d.token)
+	d.store = d.keep(settings)
 	d.table = slot.New(slot.Config{
-		Store:   d.keep(settings),
+		Store:   d.store,
 		Prepare: func(c creds.Credentials, expires time.Time) any { return endpoint.NewDocument(c, expires) },
 		Observe: d.observe,
 	})
 	d.metrics.watch(d.table)
+	if c.SSOSessions == "" {
+		c.SSOSessions = c.Dirs.SSOSessions()
+	}
 	d.resolver = source.New(source.Config{Getenv: c.Getenv, Environ: d.environ, Home: c.Home, UserAgent: "rolecall/" + c.Version,
-		Self: d.isSelf, Warn: func(msg string) { d.log.Warn(msg) }})
+		MFASession: settings.MFASession, Sessions: d.sessions, SSOSessions: c.SSOSessions, Self: d.isSelf, Warn: func(msg string) { d.log.Warn(msg) }})
 	if peer.Supported() {
 		d.peers, _ = peer.New() // without it everybody is unknown and needs the token
 	}

@@ -40,6 +40,7 @@ const failuresLogged = 3
 // observe logs and counts the end of a retrieval.
 func (d *daemon) observe(e slot.Event) {
 	d.metrics.retrieved(e)
+	d.notices.observe(e)
 	if d.imds != nil && d.imds.serving() {
 		d.imds.warmUp(e)
 	}

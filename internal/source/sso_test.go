@@ -18,7 +18,7 @@ import (
 // signIn writes the cached sign-in of the profile sso-dev and returns its file.
 func signIn(g *rig, expires time.Time, change func(map[string]any)) string {
 	g.Helper()
-	text, err := g.fake.NewSSOLogin(expires).CacheFile("https://x.example/start", "eu-west-1")
+	text, err := g.fake.NewSSOLogin(expires).CacheFile(g.fake.URL()+"/start", "eu-west-1")
 	if err != nil {
 		g.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestSSORefreshTogether(t *testing.T) {
 }
 
 func TestSSOLoginRequired(t *testing.T) {
-	const hint = "aws sso login --profile sso-dev"
+	const hint = "rolecall login sso-dev"
 	past := time.Now().Add(-time.Minute)
 	for _, tt := range []struct {
 		name  string
@@ -169,7 +169,7 @@ func TestSSORotatedElsewhere(t *testing.T) {
 		if err := g.fake.WaitCalls(context.Background(), "oidc:CreateToken", 1); err != nil {
 			t.Fatal(err)
 		}
-		text, _ := g.fake.NewSSOLogin(time.Now().Add(time.Hour)).CacheFile("https://x.example/start", "eu-west-1")
+		text, _ := g.fake.NewSSOLogin(time.Now().Add(time.Hour)).CacheFile(g.fake.URL()+"/start", "eu-west-1")
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func TestSSORotatedElsewhere(t *testing.T) {
 		if err := g.fake.WaitCalls(context.Background(), "sso:GetRoleCredentials", 1); err != nil {
 			t.Fatal(err)
 		}
-		text, _ := g.fake.NewSSOLogin(time.Now().Add(time.Hour)).CacheFile("https://x.example/start", "eu-west-1")
+		text, _ := g.fake.NewSSOLogin(time.Now().Add(time.Hour)).CacheFile(g.fake.URL()+"/start", "eu-west-1")
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -252,24 +252,4 @@ func TestSSOReadOnlyCache(t *testing.T) {
 	if len(g.warned) != 1 || !strings.Contains(g.warned[0], "cannot be kept") {
 		t.Errorf("warned: %q", g.warned)
 	}
-}
-
-func TestOldTokenFormat(t *testing.T) {
-	c, ok := parseToken([]byte(`{"accessToken":"x","expiresAt":"2020-06-17T10:02:08UTC"}`))
-	if !ok || !c.expires.Equal(time.Date(2020, 6, 17, 10, 2, 8, 0, time.UTC)) {
-		t.Errorf("%v, %v", c.expires, ok)
-	}
-}
-
-func FuzzParseToken(f *testing.F) {
-	for _, seed := range []string{`{"accessToken":"x","expiresAt":"2020-06-17T10:02:08Z","refreshToken":"r","clientId":"i","clientSecret":"s"}`,
-		`{"accessToken":1,"expiresAt":[]}`, `null`, `[]`, `{`, "", `{"accessToken":"x","expiresAt":"x"}`} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		c, ok := parseToken(text)
-		if ok && (c.access.IsZero() || c.expires.IsZero() || c.fields == nil) {
-			t.Fatalf("%q was taken as a token", text)
-		}
-	})
 }

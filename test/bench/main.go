@@ -75,6 +75,12 @@ func run(out, only string, rounds int, burst time.Duration) error {
 		{"cold", b.cold},
 		{"memory", b.memory},
 		{"start", b.start},
+		{"metadata", b.metadata},
+		{"stored", b.stored},
+		{"process", b.process},
+		{"herd", b.herd},
+		{"daemons", b.daemons},
+		{"machines", b.machines},
 		{"policy", b.policy},
 	} {
 		if !strings.Contains(m.name, only) {

@@ -15,7 +15,7 @@ import (
 // policy runs the tests in fake time whose figures belong on the page too.
 func (b *bench) policy() error {
 	results := filepath.Join(b.dir, "policy.jsonl")
-	c := exec.Command("go", "test", "-count=1", "-run", "^TestFigure", "rolecall/internal/slot")
+	c := exec.Command("go", "test", "-count=1", "-run", "^TestFigure", "rolecall/internal/slot", "rolecall/test/fleet")
 	c.Env = append(os.Environ(), "ROLECALL_FIGURES="+results)
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
