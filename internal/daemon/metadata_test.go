@@ -1,11 +1,13 @@
 package daemon
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,12 +194,27 @@ func TestMetadataOfOurselves(t *testing.T) {
 	needPeers(t)
 	r := newRig(t, fakeaws.Config{})
 	r.set.IMDS.Listen = []config.ListenAddr{loopback(t)}
-	r.start()
-	r.env["AWS_EC2_METADATA_DISABLED"] = "false"
-	r.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = r.ready.MetadataURLs[0]
+	var own atomic.Value // the URL, once it is known
+	own.Store("http://127.0.0.1:1/")
+	r.start(func(c *Config) {
+		env := c.Getenv
+		c.Getenv = func(k string) string {
+			switch k {
+			case "AWS_EC2_METADATA_DISABLED":
+				return "false"
+			case "AWS_EC2_METADATA_SERVICE_ENDPOINT":
+				return own.Load().(string)
+			}
+			return env(k)
+		}
+	})
+	own.Store(r.ready.MetadataURLs[0])
 	res, err := r.client().Load(t.Context(), control.LoadRequest{Slot: "x", Source: "imds"})
 	if err == nil && res.Err == nil {
-		t.Error("a daemon asks itself for credentials")
+		t.Fatal("a daemon asks itself for credentials")
+	}
+	if text := fmt.Sprintf("%v %+v", err, res.Err); !strings.Contains(text, "is this daemon itself") {
+		t.Errorf("it does not say why: %s", text)
 	}
 }
 
