@@ -258,20 +258,26 @@ func (p *process) insteadOf(err error) {
 }
 
 // print writes the JSON of a credential_process: AWS CLI user guide, "Sourcing
-// credentials with an external process".
+// credentials with an external process". It is put together by hand: most of
+// what encoding/json does for a struct is done at its first use, which is the
+// only one here.
 func (p *process) print(c creds.Credentials) error {
-	a := struct {
-		Version         int
-		AccessKeyID     string `json:"AccessKeyId"`
-		SecretAccessKey string
-		SessionToken    string `json:",omitempty"`
-		Expiration      string `json:",omitempty"`
-		AccountID       string `json:"AccountId,omitempty"`
-	}{1, c.AccessKeyID, c.SecretAccessKey.Reveal(), c.SessionToken.Reveal(), "", c.AccountID}
-	if c.CanExpire() {
-		a.Expiration = c.Expires.UTC().Format(time.RFC3339)
+	text := []byte(`{"Version":1`)
+	add := func(name, value string) {
+		quoted, _ := json.Marshal(value) // a string always encodes
+		text = append(append(text, `,"`+name+`":`...), quoted...)
 	}
-	e := json.NewEncoder(p.stdout)
-	e.SetEscapeHTML(false)
-	return e.Encode(a)
+	add("AccessKeyId", c.AccessKeyID)
+	add("SecretAccessKey", c.SecretAccessKey.Reveal())
+	if !c.SessionToken.IsZero() {
+		add("SessionToken", c.SessionToken.Reveal())
+	}
+	if c.CanExpire() {
+		add("Expiration", c.Expires.UTC().Format(time.RFC3339))
+	}
+	if c.AccountID != "" {
+		add("AccountId", c.AccountID)
+	}
+	_, err := p.stdout.Write(append(text, "}\n"...))
+	return err
 }

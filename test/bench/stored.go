@@ -96,10 +96,8 @@ func (b *bench) process() error {
 		return err
 	}
 	hello := strings.TrimSuffix(src, ".go")
-	build := exec.Command("go", "build", "-trimpath", "-o", hello, src)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("%w\n%s", err, out)
+	if err := b.build(hello, src); err != nil {
+		return err
 	}
 	if out, err := u.command(b.binary, "process", "dev").CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
