@@ -232,7 +232,7 @@ func (p *process) soon(kept *store.Shared, key string) (c creds.Credentials, err
 	if kept.File == nil {
 		return c, nil, false
 	}
-	err, ago, _ := kept.File.Failed(key)
+	ago, _, err := kept.File.Failed(key)
 	if err == nil {
 		return c, nil, false
 	}
