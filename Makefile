@@ -52,6 +52,7 @@ reliability: ## docs/reliability.md, from a run of the fault matrix
 	@mkdir -p bin/test && rm -f bin/test/faults.json
 	ROLECALL_RESULTS=$(CURDIR)/bin/test/faults.json go test -race -count=1 -timeout 10m ./test/faults
 	ROLECALL_RESULTS=$(CURDIR)/bin/test/faults.json go test -count=1 -timeout 10m ./test/faults ./internal/store ./test/process
+	ROLECALL_RESULTS=$(CURDIR)/bin/test/faults.json go test -count=1 -timeout 10m -run '^(TestTokenFlood|TestMetadataAcrossARestart|TestLease)$$' ./test/attack ./test/clients ./internal/linklocal
 	go run ./test/faults/report -o docs/reliability.md bin/test/faults.json
 
 .PHONY: clients

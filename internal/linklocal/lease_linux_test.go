@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"rolecall/test/faults"
 )
 
 // Everything here that touches an address runs in a network namespace of its
@@ -57,12 +59,20 @@ func TestLease(t *testing.T) {
 	for name := range scenarios() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inNamespace(t, name, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET})
+			out := inNamespace(t, name, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET})
+			if after, found := strings.CutPrefix(out, backAfter); found {
+				after, _, _ = strings.Cut(after, "\n")
+				took, err := time.ParseDuration(after)
+				faults.Record(t, 55, err == nil && took <= 5*time.Second, "added again after %v, and said", took)
+			}
 		})
 	}
 }
 
-func inNamespace(t *testing.T, name string, attr *syscall.SysProcAttr) {
+const backAfter = "there again after "
+
+// inNamespace returns what the scenario said.
+func inNamespace(t *testing.T, name string, attr *syscall.SysProcAttr) string {
 	t.Helper()
 	if os.Geteuid() != 0 { // then in a user namespace, where that is allowed
 		attr.Cloneflags |= syscall.CLONE_NEWUSER
@@ -81,6 +91,7 @@ func inNamespace(t *testing.T, name string, attr *syscall.SysProcAttr) {
 	if err != nil || !strings.HasSuffix(string(out), "done") {
 		t.Errorf("%v: %s", err, out)
 	}
+	return string(out)
 }
 
 func scenarios() map[string]func() error {
@@ -337,7 +348,7 @@ func interfaceReset() error {
 	case <-time.After(5 * time.Second):
 		return errors.New("not there again within 5 s")
 	}
-	fmt.Printf("there again after %v\n", time.Since(began).Round(time.Millisecond))
+	fmt.Printf(backAfter+"%v\n", time.Since(began).Round(time.Millisecond))
 	err = errors.Join(reach(Metadata), want("restored", 3))
 	cancel()
 	return errors.Join(err, <-kept, l.Release(), want("released", 0))

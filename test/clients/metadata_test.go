@@ -1,12 +1,14 @@
 package clients_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"rolecall/internal/fakeaws"
+	"rolecall/test/faults"
 	"rolecall/test/world"
 )
 
@@ -29,9 +31,12 @@ func TestMetadataAcrossARestart(t *testing.T) {
 			clients[s.name] = s.converse(t, env)
 		}
 	}
+	asked, failed := 0, 0
 	ask := func(when string) {
 		for name, c := range clients {
+			asked++
 			if a := c.ask(); a.Error != "" || !strings.HasPrefix(a.ARN, roleSession(fakeaws.RoleDev)) {
+				failed++
 				t.Errorf("%s, %s: acts as %q: %s", name, when, a.ARN, a.Error)
 			}
 		}
@@ -48,5 +53,5 @@ func TestMetadataAcrossARestart(t *testing.T) {
 		ask("after the restart")
 		<-tick.C
 	}
-	t.Logf("%d SDKs, each with credentials from before and after", len(clients))
+	faults.Record(t, 54, failed == 0 && len(clients) > 0, "%d errors in %d answers of %d clients (%s), with credentials from before and after", failed, asked, len(clients), strings.Join(slices.Sorted(maps.Keys(clients)), ", "))
 }

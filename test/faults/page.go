@@ -51,7 +51,7 @@ const preamble = `# Reliability
 
 What rolecall promises when the world around it breaks, the number that shows each
 promise, and the figure that its test reached. This page is made from the tests in
-` + "`test/faults`, `internal/store` and `test/process`" + ` by ` + "`make reliability`" + `: change the tests and not the page.
+` + "`test/faults`, `test/process`, `test/attack`, `test/clients`, `internal/store` and `internal/linklocal`" + ` by ` + "`make reliability`" + `: change the tests and not the page.
 
 Rules about time are tried in fake time, with a wall clock and a boot clock that can be
 stepped and put to sleep; the rest against the real program with a fake AWS behind it,
