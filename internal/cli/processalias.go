@@ -10,8 +10,8 @@ import (
 )
 
 // aliasOf is all that can change what a source's text means, without reading
-// it: the environment's AWS variables, and which version of the AWS files and
-// of our configuration there is. When any of it changes, the alias is another,
+// it: the environment's AWS variables, and which version of the AWS files, of
+// our configuration and of our SSO sessions there is. When any of it changes, the alias is another,
 // and the source is resolved anew.
 func (p *process) aliasOf(text string) string {
 	parts := []string{"process", text, p.home()}
@@ -26,7 +26,7 @@ func (p *process) aliasOf(text string) string {
 	if config == "" {
 		config = p.dirs.Config
 	}
-	for _, path := range []string{paths.Config, paths.Credentials, config} {
+	for _, path := range []string{paths.Config, paths.Credentials, config, p.dirs.SSOSessions()} {
 		parts = append(parts, path, version(path))
 	}
 	return strings.Join(parts, "\x00")

@@ -78,8 +78,11 @@ func (a *app) roles(ctx context.Context, o rolesOptions) error {
 	good := 0
 	for _, in := range all {
 		if !in.good() {
-			if in.State == ended {
+			switch in.State {
+			case ended:
 				a.warn("the sign-in to "+in.Session+" has ended", in.Hint)
+			case unusable:
+				a.warn("the cached token of "+in.Session+" cannot be read, or is another tool's", in.Hint)
 			}
 			continue
 		}

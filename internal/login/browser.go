@@ -36,18 +36,15 @@ func (c Config) browser(ctx context.Context) (sso.Client, sso.Granted, error) {
 	}
 	defer redirect.close()
 	page := authorizePage(base, client, redirect.url, state, verifier, c.Session.Scopes)
-	until := time.Now().Add(c.Patience)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	opened := make(chan error, 1)
 	if c.Open != nil {
-		if err := c.Open(ctx, page); err != nil {
-			if ctx.Err() != nil {
-				return sso.Client{}, sso.Granted{}, ctx.Err()
-			}
-			return sso.Client{}, sso.Granted{}, errNoBrowser
-		}
+		go func() { opened <- c.Open(ctx, page) }() // it takes a moment to tell whether a browser came
 	}
-	c.Tell(Pending{Page: page, Opened: c.Open != nil, Until: until})
-	got, err := c.answer(ctx, client, redirect, verifier)
-	if err != nil && !errors.Is(err, sso.ErrDenied) {
+	c.Tell(Pending{Page: page, Opened: c.Open != nil, Until: time.Now().Add(c.Patience)})
+	got, err := c.answer(ctx, client, redirect, verifier, opened)
+	if err != nil && !errors.Is(err, sso.ErrDenied) && !errors.Is(err, errNoBrowser) {
 		// A page that showed an error instead of sending the browser back may
 		// have been asked with a client that the service has forgotten.
 		c.Cache.ForgetRegistration(c.Session)
@@ -57,24 +54,38 @@ func (c Config) browser(ctx context.Context) (sso.Client, sso.Granted, error) {
 
 // answer waits for the browser, and trades its code for a token. The browser is
 // told how that went.
-func (c Config) answer(ctx context.Context, client sso.Client, r *redirect, verifier string) (sso.Granted, error) {
-	timer := time.NewTimer(c.Patience)
-	defer timer.Stop()
-	var a redirected
-	select {
-	case a = <-r.answers:
-	case <-timer.C:
-		return sso.Granted{}, &Error{fmt.Sprintf("nobody has signed in in the browser within %.0f minutes", c.Patience.Minutes()), c.Session.Command() + ", or the same with --device where the browser is on another machine"}
-	case <-ctx.Done():
-		return sso.Granted{}, ctx.Err()
+func (c Config) answer(ctx context.Context, client sso.Client, r *redirect, verifier string, opened <-chan error) (sso.Granted, error) {
+	a, err := c.await(ctx, r, opened)
+	if err != nil {
+		return sso.Granted{}, err
 	}
 	var got sso.Granted
-	err := a.err
-	if err == nil {
+	if err = a.err; err == nil {
 		got, err = c.Service.CreateToken(ctx, client, sso.Grant{Code: a.code, Redirect: r.url, Verifier: creds.NewSecret(verifier)})
 	}
 	a.tell <- err == nil
 	return got, err
+}
+
+// await returns what the browser brought.
+func (c Config) await(ctx context.Context, r *redirect, opened <-chan error) (redirected, error) {
+	timer := time.NewTimer(c.Patience)
+	defer timer.Stop()
+	for {
+		select {
+		case a := <-r.answers:
+			return a, nil
+		case err := <-opened:
+			if err != nil && ctx.Err() == nil {
+				return redirected{}, errNoBrowser
+			}
+		case <-timer.C:
+			return redirected{}, &Error{fmt.Sprintf("nobody has signed in in the browser within %.0f minutes", c.Patience.Minutes()),
+				c.Session.Command() + ", or the same with --device where the browser is on another machine"}
+		case <-ctx.Done():
+			return redirected{}, ctx.Err()
+		}
+	}
 }
 
 func authorizePage(base string, client sso.Client, redirect, state, verifier string, scopes []string) string {

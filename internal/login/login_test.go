@@ -158,7 +158,7 @@ func TestNoBrowserOpens(t *testing.T) {
 	if _, err := SignIn(within(t, 20*time.Second), c); err != nil {
 		t.Fatal(err)
 	}
-	if len(g.told) != 1 || g.told[0].Code == "" {
+	if len(g.told) != 2 || g.told[1].Code == "" {
 		t.Errorf("told %+v", g.told)
 	}
 }
