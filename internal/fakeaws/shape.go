@@ -16,11 +16,12 @@ const (
 	shapeOIDC                        // the same, with OAuth's error and error_description
 	shapeText                        // IMDS and pages
 	shapeContainer                   // container endpoint: code and message, both spellings
+	shapeEC2                         // EC2: Response, Errors, Error
 )
 
 func (k errorShape) contentType() string {
 	switch k {
-	case shapeXML:
+	case shapeXML, shapeEC2:
 		return "text/xml"
 	case shapeText:
 		return "text/plain"
@@ -103,6 +104,10 @@ func (c *call) errorReply(status int, code, message string) reply {
 			Error     detail
 			RequestId string
 		}{Error: detail{fault, code, message}, RequestId: newUUID()})
+	case shapeEC2:
+		rep := rawXML(el("Response", el("Errors", el("Error", tx("Code", code), tx("Message", message))), tx("RequestID", newUUID())))
+		rep.status = status
+		return rep
 	case shapeText:
 		return newReply(status, "text/plain", []byte(strconv.Itoa(status)+" - "+http.StatusText(status)))
 	case shapeContainer:
