@@ -54,6 +54,7 @@ func (a *Account) PlanCreate(ctx context.Context, w Wanted) (*Plan, error) {
 	if r == nil {
 		p.add(a.createRole(w))
 		p.add(a.fillRole(w, nil)...)
+		p.add(a.waitRole(w.Name))
 		return a.finish(p), nil
 	}
 	if r.Name.Path != w.Name.Path {
@@ -141,6 +142,15 @@ func (a *Account) createRole(w Wanted) Step {
 		return true, nil
 	}
 	return s
+}
+
+// waitRole waits until IAM shows a new role, so that the next command finds it.
+func (a *Account) waitRole(n Name) Step {
+	return Step{Text: "wait until IAM shows the role " + n.String(), needs: []Permission{may("iam:GetRole", a.roleARN(n))},
+		wait: &wait{failed: "rolecall role show " + n.String(), see: func(ctx context.Context) (bool, string, error) {
+			r, err := a.role(ctx, n)
+			return r != nil, "IAM does not show the role yet", err
+		}}}
 }
 
 // fillRole attaches what is not there yet. r nil: a new role.

@@ -29,15 +29,16 @@ type Role struct {
 // role reads the role by name, nil when there is none. Its path is IAM's, which
 // may be another than n's.
 func (a *Account) role(ctx context.Context, n Name) (*Role, error) {
-	a.reads.add(may("iam:GetRole", a.roleARN(n)))
 	out, err := a.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: &n.Name})
 	if missing(err) {
+		a.reads.add(may("iam:GetRole", a.arn("iam", "role/"+n.Name))) // what is not there has no path
 		return nil, nil
 	}
 	if err != nil {
 		return nil, a.failure("iam:GetRole", "the role "+n.String(), err)
 	}
 	r := out.Role
+	a.reads.add(may("iam:GetRole", aws.ToString(r.Arn))) // its path may be another than n's
 	role := &Role{Name: Name{aws.ToString(r.Path), aws.ToString(r.RoleName)}, ARN: aws.ToString(r.Arn), Trust: decoded(aws.ToString(r.AssumeRolePolicyDocument)),
 		Description: aws.ToString(r.Description), MaxSession: time.Duration(aws.ToInt32(r.MaxSessionDuration)) * time.Second,
 		Tags: tagMap(r.Tags), Created: aws.ToTime(r.CreateDate), Inline: map[string]string{}}
@@ -132,14 +133,15 @@ func (p *profile) holds(role string) bool { return slices.Contains(p.roles, role
 
 // profile reads an instance profile, nil when there is none.
 func (a *Account) profile(ctx context.Context, n Name) (*profile, error) {
-	a.reads.add(may("iam:GetInstanceProfile", a.profileARN(n)))
 	out, err := a.iam.GetInstanceProfile(ctx, &iam.GetInstanceProfileInput{InstanceProfileName: &n.Name})
 	if missing(err) {
+		a.reads.add(may("iam:GetInstanceProfile", a.arn("iam", "instance-profile/"+n.Name)))
 		return nil, nil
 	}
 	if err != nil {
 		return nil, a.failure("iam:GetInstanceProfile", "the instance profile "+n.Name, err)
 	}
+	a.reads.add(may("iam:GetInstanceProfile", aws.ToString(out.InstanceProfile.Arn)))
 	return profileOf(out.InstanceProfile), nil
 }
 
