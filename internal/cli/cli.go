@@ -93,6 +93,7 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 		&cobra.Group{ID: groupServe, Title: "The daemon:"},
 		&cobra.Group{ID: groupSlots, Title: "Its slots:"},
 		&cobra.Group{ID: groupUse, Title: "Programs that use it:"},
+		&cobra.Group{ID: groupRoles, Title: "Roles in AWS:"},
 		&cobra.Group{ID: groupRest, Title: "Other:"},
 	)
 	root.SetHelpCommandGroupID(groupRest)
@@ -105,6 +106,7 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 	add(groupServe, a.serveCommand(), a.statusCommand(), a.reloadCommand(), a.configCommand(), a.demoCommand())
 	add(groupSlots, a.loadCommand(), a.unloadCommand(), a.profileCommand(), a.listCommand(), a.refreshCommand())
 	add(groupUse, a.envCommand(), a.execCommand(), a.processCommand())
+	add(groupRoles, a.roleCommand())
 	add(groupRest, a.storeCommand(), a.versionCommand(), a.completionCommand())
 	root.AddCommand(a.ecsCommand())
 	return root
@@ -114,6 +116,7 @@ const (
 	groupServe = "serve"
 	groupSlots = "slots"
 	groupUse   = "use"
+	groupRoles = "roles"
 	groupRest  = "rest"
 )
 

@@ -78,9 +78,10 @@ func getMetadata(ctx context.Context, client *imds.Client, path string) (string,
 }
 
 // InstanceChecks ask the metadata service of this instance for the role.
-func (h Here) InstanceChecks(ctx context.Context, role string) []Check {
+func (h Here) InstanceChecks(ctx context.Context, n Name) []Check {
 	const name = "metadata service here"
 	var c checks
+	role := n.Name // the metadata service knows no paths
 	client, why := h.metadata()
 	if client == nil {
 		c.bad(checkSkipped, name, "", "%s", why)
@@ -131,8 +132,28 @@ func (h Here) InTask() bool {
 	return h.Getenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != "" || h.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI") != "" || h.Getenv("ECS_CONTAINER_METADATA_URI_V4") != ""
 }
 
+// InThisTask says whether this runs in the task that text names.
+func (h Here) InThisTask(ctx context.Context, text string) bool {
+	base := h.Getenv("ECS_CONTAINER_METADATA_URI_V4")
+	if base == "" {
+		return false
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/task", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := h.client().Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	var a struct{ TaskARN string }
+	_, id := clusterAndTask(text)
+	return json.NewDecoder(io.LimitReader(resp.Body, mostAnswer)).Decode(&a) == nil && lastPart(a.TaskARN) == id
+}
+
 // TaskChecks ask the credentials endpoint of this task for the role.
-func (h Here) TaskChecks(ctx context.Context, roleARN string) []Check {
+func (h Here) TaskChecks(ctx context.Context, n Name) []Check {
 	const name = "credentials here"
 	var c checks
 	from := h.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
@@ -165,7 +186,7 @@ func (h Here) TaskChecks(ctx context.Context, roleARN string) []Check {
 	switch {
 	case resp.StatusCode != http.StatusOK || err != nil:
 		c.bad(checkFailed, name, "rolecall doctor", "the endpoint %s answered with status %d", u.Host, resp.StatusCode)
-	case a.RoleArn != "" && nameOfARN(a.RoleArn).Name != nameOfARN(roleARN).Name:
+	case a.RoleArn != "" && nameOfARN(a.RoleArn).Name != n.Name:
 		c.bad(checkFailed, name, "is this the task's newest revision?", "the endpoint %s hands out the role %s", u.Host, oneLine(a.RoleArn))
 	default:
 		c.ok(name, "the endpoint %s hands out %s, until %s", u.Host, firstNonEmpty(oneLine(a.RoleArn), "credentials"), oneLine(a.Expiration))

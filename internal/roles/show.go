@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -124,7 +123,7 @@ func (a *Account) showTasks(ctx context.Context, s *Shown) error {
 }
 
 // Used is when IAM last saw the role at work, in words.
-func (r *Role) Used(now time.Time) string {
+func (r *Role) Used() string {
 	if r.LastUsed.IsZero() {
 		return "not within the last 400 days"
 	}
@@ -134,6 +133,12 @@ func (r *Role) Used(now time.Time) string {
 	}
 	return text
 }
+
+// InlineNames lists the role's inline policies, sorted.
+func (r *Role) InlineNames() []string { return sortedKeys(r.Inline) }
+
+// TagKeys lists the role's tags, sorted.
+func (r *Role) TagKeys() []string { return sortedKeys(r.Tags) }
 
 // ServiceNames lists the services as texts.
 func (s *Shown) ServiceNames() (all []string) {
