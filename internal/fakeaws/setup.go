@@ -240,11 +240,14 @@ func signingRegion(r *http.Request) string {
 	return ""
 }
 
-func (c *setupCall) partition() string {
+func (c *setupCall) partition() string { return c.s.partition() }
+
+// partition is that of Config.Region.
+func (s *Server) partition() string {
 	switch {
-	case strings.HasPrefix(c.s.cfg.Region, "cn-"):
+	case strings.HasPrefix(s.cfg.Region, "cn-"):
 		return "aws-cn"
-	case strings.HasPrefix(c.s.cfg.Region, "us-gov-"):
+	case strings.HasPrefix(s.cfg.Region, "us-gov-"):
 		return "aws-us-gov"
 	}
 	return "aws"
