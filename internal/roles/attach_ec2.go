@@ -2,7 +2,9 @@ package roles
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -138,11 +140,21 @@ func (a *Account) fillProfile(p *profile, r *Role) []Step {
 			needs: []Permission{may("iam:AddRoleToInstanceProfile", p.arn), a.mayPass(r.ARN, EC2)},
 			undo:  fixed(back),
 			already: func(ctx context.Context) (bool, error) {
-				now, err := a.profile(ctx, p.name)
-				if err == nil && now != nil && len(now.roles) > 0 && !now.holds(r.Name.Name) {
-					err = &Error{Msg: fmt.Sprintf("the instance profile %s now holds the role %s, and there is room for one", p.name.Name, now.roles[0]), Next: "choose another with --instance-profile NAME"}
+				var now *profile // AWS says that it is full, perhaps before it shows it
+				err := until(ctx, min(a.cfg.Patience, 20*time.Second), a.cfg.FirstPause, func(ctx context.Context) (bool, string, error) {
+					var err error
+					now, err = a.profile(ctx, p.name)
+					return now != nil && len(now.roles) > 0, "IAM does not show what it holds", err
+				}, func(string, time.Duration) {})
+				switch {
+				case errors.Is(err, errNotYet):
+					return false, nil
+				case err != nil:
+					return false, err
+				case !now.holds(r.Name.Name):
+					return false, &Error{Msg: fmt.Sprintf("the instance profile %s now holds the role %s, and there is room for one", p.name.Name, now.roles[0]), Next: "choose another with --instance-profile NAME"}
 				}
-				return err == nil && now != nil && now.holds(r.Name.Name), err
+				return true, nil
 			}},
 		{Text: "wait until IAM shows the role in the instance profile " + p.name.Name, needs: []Permission{may("iam:GetInstanceProfile", p.arn)},
 			wait: &wait{see: look, failed: "run it again: it goes on where it stopped"}},

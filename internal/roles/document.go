@@ -118,7 +118,7 @@ func parseDocument(text []byte) (document, error) {
 		list = []json.RawMessage{trimmed}
 	} else if len(trimmed) > 0 {
 		if err := json.Unmarshal(trimmed, &list); err != nil {
-			return document{}, errors.New("Statement is not a list")
+			return document{}, errors.New("the statement is neither an object nor a list of them")
 		}
 	}
 	for i, one := range list {

@@ -82,7 +82,8 @@ func (a *Account) service(ctx context.Context, n ServiceName) (*types.Service, e
 }
 
 // copyOf is the input that registers the same task definition again. What AWS
-// fills in itself (revision, status, compatibilities, …) is not asked for.
+// fills in itself (revision, status, compatibilities, …) is not asked for, nor
+// are inference accelerators, which AWS has withdrawn.
 func copyOf(d *types.TaskDefinition, tags []types.Tag) *ecs.RegisterTaskDefinitionInput {
 	return &ecs.RegisterTaskDefinitionInput{
 		ContainerDefinitions:    d.ContainerDefinitions,
@@ -91,7 +92,6 @@ func copyOf(d *types.TaskDefinition, tags []types.Tag) *ecs.RegisterTaskDefiniti
 		EnableFaultInjection:    d.EnableFaultInjection,
 		EphemeralStorage:        d.EphemeralStorage,
 		ExecutionRoleArn:        d.ExecutionRoleArn,
-		InferenceAccelerators:   d.InferenceAccelerators,
 		IpcMode:                 d.IpcMode,
 		Memory:                  d.Memory,
 		NetworkMode:             d.NetworkMode,

@@ -195,7 +195,3 @@ func (p *Plan) add(steps ...Step) { p.Steps = append(p.Steps, steps...) }
 func (p *Plan) note(format string, args ...any) {
 	p.Notes = append(p.Notes, fmt.Sprintf(format, args...))
 }
-
-func (p *Plan) differ(format string, args ...any) {
-	p.Differences = append(p.Differences, fmt.Sprintf(format, args...))
-}

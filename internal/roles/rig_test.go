@@ -144,22 +144,6 @@ func (r *rig) wantActions(p *Plan, want ...string) {
 	}
 }
 
-// role is what the fake has now.
-func (r *rig) role(text string) *Role {
-	r.Helper()
-	a := r.open()
-	got, err := a.role(r.Context(), name(r, text))
-	if err != nil {
-		r.Fatal(err)
-	}
-	if got != nil {
-		if err := a.policies(r.Context(), got); err != nil {
-			r.Fatal(err)
-		}
-	}
-	return got
-}
-
 // instance is what the fake shows of one.
 func (r *rig) instance(id string) instance {
 	r.Helper()
