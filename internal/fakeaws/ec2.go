@@ -141,6 +141,8 @@ func (c *setupCall) passes(i *ec2Instance, filters map[string][]string) bool {
 		have := ""
 		tag, isTag := strings.CutPrefix(name, "tag:")
 		switch {
+		case name == "instance-id":
+			have = i.ID
 		case name == "instance-state-name":
 			have = i.State
 		case name == "iam-instance-profile.arn":

@@ -148,14 +148,20 @@ type association struct {
 // live says whether the association holds, or will.
 func (s association) live() bool { return s.state == "associating" || s.state == "associated" }
 
-// associations of instances, all pages of them, :: instance id → those that are
-// not over.
+// associations of instances (nil: of all in the region), all pages of them,
+// :: instance id → those that are not over.
 func (a *Account) associations(ctx context.Context, ids []string) (map[string][]association, error) {
 	a.reads.add(may("ec2:DescribeIamInstanceProfileAssociations", "*"))
 	found := map[string][]association{}
+	inputs := []*ec2.DescribeIamInstanceProfileAssociationsInput{{}}
+	if ids != nil {
+		inputs = nil
+	}
 	for some := range slices.Chunk(ids, 200) { // values of a filter
-		pages := ec2.NewDescribeIamInstanceProfileAssociationsPaginator(a.ec2, &ec2.DescribeIamInstanceProfileAssociationsInput{
-			Filters: []types.Filter{{Name: aws.String("instance-id"), Values: some}}})
+		inputs = append(inputs, &ec2.DescribeIamInstanceProfileAssociationsInput{Filters: []types.Filter{{Name: aws.String("instance-id"), Values: some}}})
+	}
+	for _, in := range inputs {
+		pages := ec2.NewDescribeIamInstanceProfileAssociationsPaginator(a.ec2, in)
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {

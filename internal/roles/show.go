@@ -77,13 +77,29 @@ func (s *Shown) leaveOut(err error) error {
 }
 
 func (a *Account) showInstances(ctx context.Context, s *Shown, profiles []*profile) error {
-	for _, p := range profiles {
-		all, err := a.describe(ctx, &ec2.DescribeInstancesInput{Filters: []ec2types.Filter{{Name: aws.String("iam-instance-profile.arn"), Values: []string{p.arn}}}})
+	if len(profiles) == 0 {
+		return nil
+	}
+	bonds, err := a.associations(ctx, nil)
+	if err != nil {
+		return err
+	}
+	by := map[string]string{} // :: instance id → profile
+	for id, all := range bonds {
+		bond, _ := current(all)
+		for _, p := range profiles {
+			if bond.live() && bond.profileARN == p.arn {
+				by[id] = p.name.Name
+			}
+		}
+	}
+	for ids := range slices.Chunk(sortedKeys(by), 200) {
+		found, err := a.describe(ctx, &ec2.DescribeInstancesInput{Filters: []ec2types.Filter{{Name: aws.String("instance-id"), Values: ids}}})
 		if err != nil {
 			return a.failure("ec2:DescribeInstances", "", err)
 		}
-		for _, i := range all {
-			s.Instances = append(s.Instances, UsedBy{i.String(), i.state, p.name.Name})
+		for _, i := range found {
+			s.Instances = append(s.Instances, UsedBy{i.String(), i.state, by[i.id]})
 		}
 	}
 	return nil
