@@ -98,6 +98,7 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 		&cobra.Group{ID: groupSlots, Title: "Its slots:"},
 		&cobra.Group{ID: groupSignIn, Title: "Signing in:"},
 		&cobra.Group{ID: groupUse, Title: "Programs that use it:"},
+		&cobra.Group{ID: groupRoles, Title: "Roles in AWS:"},
 		&cobra.Group{ID: groupRest, Title: "Other:"},
 	)
 	root.SetHelpCommandGroupID(groupRest)
@@ -111,6 +112,7 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 	add(groupSlots, a.loadCommand(), a.unloadCommand(), a.profileCommand(), a.listCommand(), a.refreshCommand())
 	add(groupSignIn, a.loginCommand(), a.logoutCommand(), a.rolesCommand(), a.profilesCommand())
 	add(groupUse, a.envCommand(), a.execCommand(), a.processCommand())
+	add(groupRoles, a.roleCommand())
 	add(groupRest, a.storeCommand(), a.versionCommand(), a.completionCommand())
 	add(groupRest, a.mockCommand())
 	root.AddCommand(a.ecsCommand())
@@ -118,13 +120,12 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 }
 
 const (
-	groupServe = "serve"
-	groupSlots = "slots"
-	groupUse   = "use"
-
+	groupServe  = "serve"
+	groupSlots  = "slots"
+	groupUse    = "use"
 	groupSignIn = "sign-in"
-
-	groupRest = "rest"
+	groupRoles  = "roles"
+	groupRest   = "rest"
 )
 
 // unknownCommand names what is nearest to the word.

@@ -32,6 +32,9 @@ func (s *Server) Environ() []string {
 	}
 	return []string{
 		"AWS_ENDPOINT_URL_STS=" + url,
+		"AWS_ENDPOINT_URL_IAM=" + url,
+		"AWS_ENDPOINT_URL_EC2=" + url,
+		"AWS_ENDPOINT_URL_ECS=" + url,
 		"AWS_ENDPOINT_URL_SSO=" + url,
 		"AWS_ENDPOINT_URL_SSO_OIDC=" + url,
 		"AWS_EC2_METADATA_SERVICE_ENDPOINT=" + url,

@@ -66,6 +66,9 @@ func (s *Server) route(c *call) handler {
 
 // routeQuery sorts the query API, where one path serves all and Action tells.
 func (s *Server) routeQuery(c *call) handler {
+	if h := s.routeSetup(c); h != nil {
+		return h
+	}
 	c.kind = shapeXML
 	action := c.form.Get("Action")
 	c.op = "sts:" + action

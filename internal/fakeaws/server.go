@@ -63,6 +63,14 @@ type Config struct {
 	// Canary is put into every issued secret and token, so that a search for it finds leaks. Up to 16 letters
 	// and digits. Empty: none.
 	Canary string
+	// Propagation is how many looks at, or uses of, a new role or instance profile do not see it yet, as
+	// IAM is eventually consistent. Zero: it is seen at once.
+	Propagation int
+	// Settling is how many looks see an association "associating" or "disassociating", or a service rolling,
+	// before it is over. Zero: the next look after the first sees it over.
+	Settling int
+	// PageSize is the most entries in one answer of IAM's, EC2's and ECS's lists. Zero: all.
+	PageSize int
 	// Now is the fake's clock: expiry, and the Date header. Nil: time.Now.
 	Now func() time.Time
 	// Choose gives a request that no scripted fault took a fault of its own, or says false. op is the request's
@@ -95,6 +103,10 @@ type Server struct {
 	oidc     oidcState
 	imds     imdsState
 	contAuth string
+	setups   map[string]*setupState // :: account
+	changes  []Change
+	permits  map[string][]permitted // :: access key id; without an entry everything is allowed
+	mfaOnly  bool
 }
 
 // New makes a fake that does not listen yet: call Start, or mount Handler. An error names the Config field.
@@ -134,6 +146,8 @@ func New(cfg Config) (*Server, error) {
 		oidc:     newOIDCState(),
 		imds:     newIMDSState(cfg.Account),
 		contAuth: cfg.ContainerAuthorization,
+		setups:   make(map[string]*setupState),
+		permits:  make(map[string][]permitted),
 	}
 	s.base = userKey{keyID: newKeyID("AKIA"), secret: s.newSecret(), account: cfg.Account, name: "base"}
 	s.keys.users[s.base.keyID] = s.base

@@ -17,11 +17,12 @@ const (
 	shapeText                        // pages
 	shapeIMDS                        // IMDS: an HTML page with the status
 	shapeContainer                   // container endpoint: code and message, both spellings
+	shapeEC2                         // EC2: Response, Errors, Error
 )
 
 func (k errorShape) contentType() string {
 	switch k {
-	case shapeXML:
+	case shapeXML, shapeEC2:
 		return "text/xml"
 	case shapeText, shapeIMDS:
 		return "text/plain"
@@ -104,6 +105,10 @@ func (c *call) errorReply(status int, code, message string) reply {
 			Error     detail
 			RequestId string
 		}{Error: detail{fault, code, message}, RequestId: newUUID()})
+	case shapeEC2:
+		rep := rawXML(el("Response", el("Errors", el("Error", tx("Code", code), tx("Message", message))), tx("RequestID", newUUID())))
+		rep.status = status
+		return rep
 	case shapeText:
 		return newReply(status, "text/plain", []byte(strconv.Itoa(status)+" - "+http.StatusText(status)))
 	case shapeIMDS:

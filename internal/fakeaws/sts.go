@@ -53,7 +53,8 @@ func (s *Server) caller(c *call) (caller, *denial) {
 	s.mu.Unlock()
 	switch {
 	case isUser && token == "":
-		return caller{arn: user.arn(), userID: stableID("AIDA", user.arn()), account: user.account}, nil
+		arn := strings.Replace(user.arn(), "arn:aws:", "arn:"+s.partition()+":", 1)
+		return caller{arn: arn, userID: stableID("AIDA", user.arn()), account: user.account}, nil
 	case !isSession || token != session.SessionToken:
 		return caller{}, &denial{http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid."}
 	case !s.now().Before(session.Expires):

@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rolecall/internal/creds"
+	"rolecall/internal/roles"
+)
+
+func (a *app) roleCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "role",
+		Short: "Set roles up on EC2 and ECS, and see that their credentials arrive",
+		Long: `Set roles up for programs that run on EC2 and ECS, so that they need no access keys.
+Each command looks at what is there, does what is missing, and waits until AWS has
+settled; run again, it finds all as wanted. --dry-run prints what would be done and the
+smallest IAM policy that the caller needs for it; --undo takes the last run back.
+
+The caller's credentials are those of --source or --profile, else those of the daemon's
+default slot, else those that SDKs find by themselves.`,
+		Example: `  rolecall role create app --for ec2 --policy AmazonS3ReadOnlyAccess
+  rolecall role attach app --instance i-0123456789abcdef0
+  rolecall role verify app --instance i-0123456789abcdef0
+  rolecall role show app`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(c, args[0])
+			}
+			return c.Help()
+		},
+	}
+	c.AddCommand(a.roleCreateCommand(), a.roleAttachCommand(), a.roleDetachCommand(), a.roleRunCommand(), a.roleShowCommand(), a.roleVerifyCommand())
+	return c
+}
+
+// roleCaller says as whom, and where, a role command works.
+type roleCaller struct {
+	source, profile, region string
+	timeout                 time.Duration
+	json                    bool
+}
+
+func (f *roleCaller) add(a *app, c *cobra.Command) {
+	s := c.Flags()
+	s.StringVar(&f.source, "source", "", "work with the credentials of this `SOURCE`")
+	a.complete(c, "source", a.completeSources)
+	s.StringVar(&f.profile, "profile", "", "short for --source profile:`NAME`")
+	a.complete(c, "profile", a.completeProfiles)
+	s.StringVar(&f.region, "region", "", "`REGION` of the instances and clusters (else that of the credentials, or AWS_REGION)")
+	s.DurationVar(&f.timeout, "timeout", 20*time.Minute, "give up after this `TIME`, waits included")
+	s.BoolVar(&f.json, "json", false, "print it as JSON")
+}
+
+func (f *roleCaller) check(c *cobra.Command) error {
+	if err := exclusive(c, "source", "profile"); err != nil {
+		return err
+	}
+	if f.profile != "" {
+		f.source = "profile:" + f.profile
+	}
+	if f.source != "" || c.Flags().Changed("source") || c.Flags().Changed("profile") {
+		if err := checkSource(f.source); err != nil {
+			return err
+		}
+	}
+	if f.timeout <= 0 {
+		return wrongUsage("--timeout is not a time above 0", c.CommandPath()+" --timeout 10m")
+	}
+	return nil
+}
+
+// open is the account that the caller works on. The caller ends what it returns.
+func (f *roleCaller) open(ctx context.Context, a *app, progress func(roles.Event)) (*roles.Account, error) {
+	r := a.resolver()
+	client, err := r.HTTPClient()
+	if err != nil {
+		return nil, err
+	}
+	source := f.source
+	if source == "" {
+		source = "default"
+	}
+	region := f.region
+	if region == "" {
+		if s, err := r.Resolve(source); err == nil { // why it cannot be had, its credentials will say
+			region = s.Region
+		}
+	}
+	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
+		if region == "" {
+			region = a.getenv(name)
+		}
+	}
+	if region == "" && f.source == "" {
+		if st, err := a.status(ctx); err == nil {
+			if s := findSlot(st.Slots, ""); s != nil {
+				region = s.Region
+			}
+		}
+	}
+	return roles.Open(ctx, roles.Config{
+		Credentials: creds.ProviderFunc(func(ctx context.Context) (creds.Credentials, error) {
+			p := process{app: a, source: f.source}
+			return p.credentials(ctx)
+		}),
+		Region:     region,
+		HTTPClient: client,
+		Endpoint: func(service string) (roles.Endpoint, error) {
+			e, err := r.Endpoint(source, service, region)
+			return roles.Endpoint(e), err
+		},
+		Progress: progress,
+	})
+}
+
+// oneRole is for commands on one role.
+func oneRole(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return wrongUsage("the name of one role is expected", c.CommandPath()+" app")
+	}
+	_, err := roleName(c, args[0])
+	return err
+}
+
+func roleName(c *cobra.Command, text string) (roles.Name, error) {
+	n, err := roles.ParseName(text)
+	if err != nil {
+		return n, wrongUsage(err.Error(), c.CommandPath()+" app")
+	}
+	return n, nil
+}
+
+// journal is the directory of the records that --undo goes by, beside the store.
+func (a *app) journal() (string, error) {
+	d, err := a.dirs()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(filepath.Dir(d.Store), "role-journal"), nil
+}

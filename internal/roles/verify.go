@@ -1,0 +1,261 @@
+package roles
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+)
+
+// Check is one step of the way that credentials take.
+type Check struct {
+	Name   string `json:"check"`
+	Status string `json:"status"` // ok, warning, failed, skipped
+	Detail string `json:"detail"`
+	Fix    string `json:"fix,omitempty"`
+}
+
+const (
+	checkOK      = "ok"
+	checkWarning = "warning"
+	checkFailed  = "failed"
+	checkSkipped = "skipped"
+)
+
+type checks []Check
+
+func (c *checks) ok(name, format string, args ...any) {
+	*c = append(*c, Check{Name: name, Status: checkOK, Detail: fmt.Sprintf(format, args...)})
+}
+
+func (c *checks) bad(status, name, fix, format string, args ...any) {
+	*c = append(*c, Check{name, status, fmt.Sprintf(format, args...), fix})
+}
+
+// Failed says whether a check did.
+func Failed(all []Check) bool {
+	return slices.ContainsFunc(all, func(c Check) bool { return c.Status == checkFailed })
+}
+
+// roleChecks are those that instances and tasks have in common. r is nil where
+// there is no role.
+func (a *Account) roleChecks(ctx context.Context, n Name, s Service) (c checks, r *Role, err error) {
+	if r, err = a.role(ctx, n); err != nil {
+		return nil, nil, err
+	}
+	if r == nil {
+		c.bad(checkFailed, "role", fmt.Sprintf("rolecall role create %s --for %s", n, s), "there is no role %s in the account %s", n.Name, a.ID)
+		return c, nil, nil
+	}
+	c.ok("role", "%s is there", r.ARN)
+	if why := a.refusal(r.Trust, s); why != "" {
+		c.bad(checkFailed, "trust", fmt.Sprintf("rolecall role create %s --for %s --apply", r.Name, s), "%s", why)
+	} else {
+		t, _ := trustOf(s, a.Partition)
+		c.ok("trust", "it lets %s assume the role", t.principal)
+	}
+	return c, r, nil
+}
+
+// VerifyInstance looks whether the role's credentials can arrive on an instance.
+func (a *Account) VerifyInstance(ctx context.Context, n Name, id string) ([]Check, error) {
+	if err := CheckInstanceID(id); err != nil {
+		return nil, err
+	}
+	if err := a.needsRegion(); err != nil {
+		return nil, err
+	}
+	c, r, err := a.roleChecks(ctx, n, EC2)
+	if err != nil || r == nil {
+		return c, err
+	}
+	attach := fmt.Sprintf("rolecall role attach %s --instance %s", r.Name, id)
+	found, err := a.instances(ctx, Selection{IDs: []string{id}})
+	if err != nil {
+		return append(c, failedCheck("instance", err)), notACheck(err)
+	}
+	i := found[0]
+	if i.state == "running" {
+		c.ok("instance", "%s is running", i)
+	} else {
+		c.bad(checkWarning, "instance", "aws ec2 start-instances --instance-ids "+id, "%s is %s", i, i.state)
+	}
+	bonds, err := a.associations(ctx, []string{id})
+	if err != nil {
+		return c, err
+	}
+	a.checkAssociation(ctx, &c, r, bonds[id], attach)
+	checkMetadata(&c, i, attach)
+	return c, nil
+}
+
+func (a *Account) checkAssociation(ctx context.Context, c *checks, r *Role, bonds []association, attach string) {
+	bond, bound := current(bonds)
+	switch {
+	case !bound:
+		c.bad(checkFailed, "association", attach, "the instance has no instance profile")
+		return
+	case !bond.live():
+		c.bad(checkFailed, "association", attach, "the association is %s", bond.state)
+		return
+	}
+	p, err := a.profile(ctx, nameOfARN(bond.profileARN))
+	name := nameOfARN(bond.profileARN).Name
+	switch {
+	case err != nil:
+		*c = append(*c, failedCheck("instance profile", err))
+	case p == nil:
+		c.bad(checkFailed, "instance profile", attach, "the instance profile %s of the instance is gone", name)
+	case len(p.roles) == 0:
+		c.bad(checkFailed, "instance profile", attach, "the instance profile %s holds no role", name)
+	case !p.holds(r.Name.Name):
+		c.bad(checkFailed, "instance profile", attach, "the instance profile %s holds the role %s", name, p.roles[0])
+	default:
+		c.ok("instance profile", "%s holds the role", name)
+	}
+	if bond.state == "associated" {
+		c.ok("association", "%s is associated", name)
+	} else {
+		c.bad(checkWarning, "association", "wait some seconds, then look again", "the association is %s", bond.state)
+	}
+}
+
+func checkMetadata(c *checks, i instance, attach string) {
+	hops, tokens, on := metadataOf(i)
+	switch {
+	case !on:
+		c.bad(checkFailed, "metadata service", attach+" --metadata-tokens required", "it is switched off for this instance")
+	case hops < 2:
+		c.bad(checkWarning, "metadata service", attach+" --metadata-hop-limit 2", "its answers travel %d hop (tokens are %s): programs on the instance get them, containers with a network of their own do not", hops, tokens)
+	default:
+		c.ok("metadata service", "it is on, with a hop limit of %d; tokens are %s", hops, tokens)
+	}
+}
+
+// failedCheck is the check that an error ended.
+func failedCheck(name string, err error) Check {
+	c := Check{Name: name, Status: checkFailed, Detail: err.Error()}
+	if hinted, ok := err.(interface{ Hint() string }); ok {
+		c.Fix = hinted.Hint()
+	}
+	return c
+}
+
+// notACheck is err where it says nothing of the role's way: the caller may not
+// look, or AWS does not answer.
+func notACheck(err error) error {
+	if e, ok := err.(*Error); ok && (e.Action == "" || missing(e)) {
+		return nil
+	}
+	return err
+}
+
+// VerifyTask looks whether the role's credentials can arrive in a task: an ARN,
+// CLUSTER/ID, or the ID of one in the default cluster.
+func (a *Account) VerifyTask(ctx context.Context, n Name, text string) ([]Check, error) {
+	if err := a.needsRegion(); err != nil {
+		return nil, err
+	}
+	c, r, err := a.roleChecks(ctx, n, ECSTask)
+	if err != nil || r == nil {
+		return c, err
+	}
+	cluster, id := clusterAndTask(text)
+	a.reads.add(may("ecs:DescribeTasks", a.arn("ecs", "task/"+cluster+"/*")))
+	out, err := a.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: []string{id}})
+	if err != nil && !missing(err) {
+		return c, a.failure("ecs:DescribeTasks", "the task "+text, err)
+	}
+	if err != nil || len(out.Tasks) == 0 {
+		c.bad(checkFailed, "task", "aws ecs list-tasks --cluster "+cluster, "there is no task %s in the cluster %s of %s (one that stopped is forgotten within the hour)", id, cluster, a.Region)
+		return c, nil
+	}
+	t := out.Tasks[0]
+	if state := aws.ToString(t.LastStatus); state == "RUNNING" {
+		c.ok("task", "%s runs", lastPart(aws.ToString(t.TaskArn)))
+	} else {
+		c.bad(checkWarning, "task", "", "it is %s %s", state, oneLine(aws.ToString(t.StoppedReason)))
+	}
+	d, err := a.anyTaskDefinition(ctx, aws.ToString(t.TaskDefinitionArn))
+	if err != nil {
+		return c, err
+	}
+	checkTaskRole(&c, r, t, d)
+	checkContainers(&c, t, d)
+	return c, nil
+}
+
+// anyTaskDefinition also reads inactive ones: a task may run one.
+func (a *Account) anyTaskDefinition(ctx context.Context, arn string) (*types.TaskDefinition, error) {
+	a.reads.add(may("ecs:DescribeTaskDefinition", "*"))
+	out, err := a.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &arn})
+	if err != nil {
+		return nil, a.failure("ecs:DescribeTaskDefinition", revisionOf(arn), err)
+	}
+	return out.TaskDefinition, nil
+}
+
+func checkTaskRole(c *checks, r *Role, t types.Task, d *types.TaskDefinition) {
+	role, from := aws.ToString(d.TaskRoleArn), revision(d)
+	if t.Overrides != nil && aws.ToString(t.Overrides.TaskRoleArn) != "" {
+		role, from = aws.ToString(t.Overrides.TaskRoleArn), "the task's override"
+	}
+	attach := fmt.Sprintf("rolecall role attach %s --task-definition %s --update-service CLUSTER/SERVICE", r.Name, aws.ToString(d.Family))
+	switch {
+	case role == r.ARN || role == r.Name.Name:
+		c.ok("task role", "%s names it", from)
+	case role == "" && aws.ToString(d.ExecutionRoleArn) == r.ARN:
+		c.bad(checkFailed, "task role", attach, "%s has it as execution role only, with which ECS pulls images; programs get the task role, and there is none", from)
+	case role == "":
+		c.bad(checkFailed, "task role", attach, "%s names no task role", from)
+	default:
+		c.bad(checkFailed, "task role", attach, "%s names the role %s", from, nameOfARN(role))
+	}
+}
+
+// checkContainers tells, as far as it shows from outside, whether the containers
+// have the variable that ECS sets.
+func checkContainers(c *checks, t types.Task, d *types.TaskDefinition) {
+	for _, one := range d.ContainerDefinitions {
+		name, bad := aws.ToString(one.Name), ""
+		env := one.Environment
+		if t.Overrides != nil {
+			for _, o := range t.Overrides.ContainerOverrides {
+				if aws.ToString(o.Name) == name {
+					env = append(slices.Clip(env), o.Environment...)
+				}
+			}
+		}
+		for _, e := range env {
+			if shadows(aws.ToString(e.Name)) {
+				bad = aws.ToString(e.Name)
+			}
+		}
+		if bad != "" {
+			c.bad(checkFailed, "container "+name, "take "+bad+" out of the task definition", "it sets %s, with which SDKs never ask for the task role", bad)
+			continue
+		}
+		c.ok("container "+name, "ECS sets AWS_CONTAINER_CREDENTIALS_RELATIVE_URI in its first process, and nothing in the task definition hides it")
+	}
+	if t.LaunchType == types.LaunchTypeEc2 && d.NetworkMode == types.NetworkModeHost {
+		c.bad(checkWarning, "network", "set ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST=true in /etc/ecs/ecs.config of the instance", "with the network mode host the agent hands out task roles only where that is switched on")
+	}
+}
+
+// clusterAndTask splits CLUSTER/ID, an ARN, or an ID.
+func clusterAndTask(text string) (cluster, id string) {
+	if strings.HasPrefix(text, "arn:") {
+		if _, rest, ok := strings.Cut(text, ":task/"); ok {
+			text = rest
+		}
+	}
+	cluster, id, ok := strings.Cut(text, "/")
+	if !ok {
+		return "default", text
+	}
+	return cluster, id
+}
