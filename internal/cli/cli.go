@@ -105,7 +105,7 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 	add(groupServe, a.serveCommand(), a.statusCommand(), a.reloadCommand(), a.configCommand(), a.demoCommand())
 	add(groupSlots, a.loadCommand(), a.unloadCommand(), a.profileCommand(), a.listCommand(), a.refreshCommand())
 	add(groupUse, a.envCommand(), a.execCommand(), a.processCommand())
-	add(groupRest, a.storeCommand(), a.versionCommand(), a.completionCommand())
+	add(groupRest, a.doctorCommand(), a.storeCommand(), a.versionCommand(), a.completionCommand())
 	root.AddCommand(a.ecsCommand())
 	return root
 }
