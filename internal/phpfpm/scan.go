@@ -27,6 +27,8 @@ type lookup func(name string) (string, bool)
 // another statement on the same line.
 func scan(line string, env lookup) ([]statement, error) {
 	var all []statement
+	line, _, _ = strings.Cut(line, "\x00") // FPM's lines are C strings
+	line = strings.TrimPrefix(line, "\ufeff")
 	for {
 		line = strings.TrimLeft(line, " \t")
 		line = strings.TrimRight(line, "\r\n")

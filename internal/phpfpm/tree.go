@@ -156,16 +156,22 @@ func (t *Tree) names(dir string) ([]string, error) {
 // cannot be read.
 func (t *Tree) Glob(pattern string) ([]string, error) {
 	found := []string{"/"}
-	for _, part := range split(pattern) {
+	plain := true // no magic so far: a directory that is missing is an error
+	for i, part := range split(pattern) {
 		var next []string
+		last := i == len(split(pattern))-1
 		for _, dir := range found {
 			if !strings.ContainsAny(part, `*?[\`) {
-				if at := path.Join(dir, part); part == ".." || t.exists(at) {
+				if at := path.Join(dir, part); plain && !last || t.exists(at) {
 					next = append(next, at)
 				}
 				continue
 			}
+			plain = false
 			names, err := t.names(dir)
+			if errors.Is(err, syscall.ENOTDIR) {
+				continue
+			}
 			if err != nil {
 				return nil, err
 			}

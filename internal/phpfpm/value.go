@@ -15,30 +15,38 @@ type valueScanner struct {
 }
 
 func (v *valueScanner) scan(s string) error {
-	words := 0     // parts other than blanks
-	single := ""   // the one bare word, if it is the only part
-	operators := 0 // | & ^ ~ !
+	words := 0      // parts other than blanks
+	single := ""    // the one bare word, if it is the only part
+	operators := 0  // | & ^ ~ !
+	quoted := false // a string in " eats the blanks after it
+	truth := false  // yes, no and the like stand for themselves alone
 	for s != "" && s[0] != ';' {
 		switch c := s[0]; {
 		case c == ' ' || c == '\t':
 			n := len(s) - len(strings.TrimLeft(s, " \t"))
-			if words > 0 && s[n:] != "" && s[n] != ';' && s[n] != '"' {
+			if words > 0 && !quoted && s[n:] != "" && s[n] != ';' && s[n] != '"' {
 				v.b.WriteString(s[:n])
 			}
-			s = s[n:]
+			s, quoted = s[n:], false
 			continue
 		case c == '"':
 			rest, ok := v.double(s[1:])
 			if !ok {
 				return errSyntax
 			}
-			s = rest
+			s, quoted = rest, true
+			words++
+			continue
 		case c == '\'':
 			text, rest, closed := strings.Cut(s[1:], "'")
-			if !closed {
+			if !closed && words == 0 {
 				return errSyntax
 			}
-			if text == "" && words == 0 && strings.TrimSpace(rest) == "" {
+			if !closed { // as in it's: what follows is lost
+				s = ""
+				continue
+			}
+			if text == "" {
 				v.null = true
 			}
 			v.b.WriteString(text)
@@ -53,20 +61,25 @@ func (v *valueScanner) scan(s string) error {
 			operators++
 			v.b.WriteByte(c)
 			s = s[1:]
-		case strings.IndexByte("={}\x00\r", c) >= 0:
+		case strings.IndexByte("=\r", c) >= 0:
 			return errSyntax
 		default:
 			n := 1
-			for n < len(s) && (strings.IndexByte("= \t\r;&|^~()!\"\x00{}", s[n]) < 0) && !strings.HasPrefix(s[n:], "${") {
+			for n < len(s) && (strings.IndexByte("= \t\r;&|^~()!\"'", s[n]) < 0) && !strings.HasPrefix(s[n:], "${") {
 				n++
 			}
 			if words == 0 {
 				single = s[:n]
 			}
+			truth = truth || isTruth(s[:n])
 			v.b.WriteString(s[:n])
 			s = s[n:]
 		}
 		words++
+		quoted = false
+	}
+	if truth && words > 1 {
+		return errSyntax
 	}
 	text := strings.TrimRight(v.b.String(), " \t")
 	switch {
@@ -129,6 +142,11 @@ func constant(word string) string {
 		return ""
 	}
 	return word
+}
+
+func isTruth(word string) bool {
+	c := constant(word)
+	return c != word
 }
 
 // calculate is the value of an expression such as !1, ~1, 1|2 or (3). Words
