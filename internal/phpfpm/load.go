@@ -25,6 +25,8 @@ type Config struct {
 	// Getenv is the environment that the master was started with, for ${NAME};
 	// nil: it is not known, and each such name counts as unset.
 	Getenv func(string) (string, bool)
+
+	changed map[string][]byte // what files hold in place of what they do hold
 }
 
 // Load reads a master's configuration as FPM does: files within files, a pool's
@@ -55,7 +57,7 @@ type loader struct {
 var errStop = errors.New("the configuration ends here")
 
 func (l *loader) file(name string, depth int) error {
-	data, err := l.config.Tree.ReadFile(name, maxFile)
+	data, err := l.read(name)
 	if err != nil {
 		return err
 	}
@@ -66,6 +68,9 @@ func (l *loader) file(name string, depth int) error {
 	for line := 1; len(data) > 0; line++ {
 		text, rest, _ := bytes.Cut(data, []byte{'\n'})
 		data = rest
+		if text = bytes.TrimLeft(text, " \t"); len(text) == 0 || text[0] == ';' && !bytes.Contains(text, []byte("env")) {
+			continue
+		}
 		at := Place{name, line}
 		statements, err := scan(string(text), l.config.Getenv)
 		for _, s := range statements {
@@ -78,6 +83,17 @@ func (l *loader) file(name string, depth int) error {
 		}
 	}
 	return nil
+}
+
+func (l *loader) read(name string) ([]byte, error) {
+	if len(l.config.changed) > 0 {
+		if real, err := l.config.Tree.Real(name); err == nil {
+			if data, ok := l.config.changed[real]; ok {
+				return data, nil
+			}
+		}
+	}
+	return l.config.Tree.ReadFile(name, maxFile)
 }
 
 // fault notes what FPM would refuse, and says whether to go on.
@@ -101,7 +117,7 @@ func (l *loader) statement(s statement, at Place, line string, depth int) error 
 	}
 	msg := l.misplaced(s)
 	if msg == "" {
-		l.set(Setting{Place: at, Name: strings.ToLower(s.name), Key: s.key, Value: s.value, Refs: s.refs, Line: strings.TrimSpace(line)})
+		l.set(Setting{Place: at, Name: strings.ToLower(s.name), Key: s.key, Value: s.value, Refs: s.refs, Text: strings.TrimSpace(line)})
 		return nil
 	}
 	if !l.fault(at, "%s", msg) {
@@ -175,7 +191,7 @@ func (l *loader) comment(text string, at Place) {
 		return
 	}
 	if s := all[0]; s.name == "clear_env" && !s.array || s.name == "env" && s.array && strings.HasPrefix(s.key, "AWS_") {
-		l.pool.Comments = append(l.pool.Comments, Setting{Place: at, Name: s.name, Key: s.key, Value: s.value, Line: ";" + text})
+		l.pool.Comments = append(l.pool.Comments, Setting{Place: at, Name: s.name, Key: s.key, Value: s.value, Text: ";" + text})
 	}
 }
 

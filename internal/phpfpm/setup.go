@@ -28,7 +28,7 @@ type Setting struct {
 	Key   string   // X of env[X]
 	Value string   // what FPM makes of it: yes is "1", no is ""; $NAME stays
 	Refs  []string // names in ${NAME}
-	Line  string   // the line as it stands there, without blanks around it
+	Text  string   // the line as it stands there, without blanks around it
 }
 
 // Fault is something for which FPM refuses the configuration.

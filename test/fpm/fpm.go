@@ -139,7 +139,7 @@ const Global = "[global]\nerror_log = /proc/self/fd/2\ndaemonize = no\nlog_level
 
 // Pool is the beginning of a pool's section; its socket is {dir}/NAME.sock.
 func Pool(name string) string {
-	return "[" + name + "]\n{user}listen = {dir}/" + name + ".sock\npm = static\npm.max_children = 1\n"
+	return "[" + name + "]\n{user}listen = \"{dir}/" + name + ".sock\"\npm = static\npm.max_children = 1\n"
 }
 
 // Try is Start that returns why the master did not start.
