@@ -14,25 +14,59 @@ import (
 // doctorFlags are those of every doctor command.
 type doctorFlags struct {
 	asJSON, verbose bool
+	offline         bool
+	sdk             string
 }
 
 func (a *app) doctorCommand() *cobra.Command {
 	f := &doctorFlags{}
+	pid := 0
 	c := &cobra.Command{
-		Use:   "doctor",
+		Use:   "doctor [--pid N | -- CMD [ARG]...]",
 		Short: "Find out why a program gets no credentials, and what to change",
+		Long: `Look at a program as its AWS SDK sees the world, name the one cause why it gets no
+credentials, show the evidence with file and line, and the exact change. Without arguments
+the program is this shell; --pid looks at a running process (Linux), and -- CMD runs a
+program and looks at it, and at the error that it ends with.
+
+The credential chain is walked as each SDK (PHP, Python/CLI, JavaScript, Go, Java, Ruby,
+.NET, Rust, C++) walks it: the first match, what hides what, what answers and how fast, and
+what differs between SDKs. No secret is ever shown, and nothing is changed.
+
+Exit codes: 0 nothing is wrong, 1 something is.`,
 		Example: `  rolecall doctor
+  rolecall doctor --pid 4711 --sdk php
+  rolecall doctor -- php artisan queue:work --once
   rolecall doctor --json | jq '.results[0]'`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
+		Args: func(c *cobra.Command, args []string) error {
+			switch dash := c.ArgsLenAtDash(); {
+			case dash > 0 || dash < 0 && len(args) > 0:
 				return unknownCommand(c, args[0])
+			case dash == 0 && len(args) == 0:
+				return wrongUsage("no program is named after --", "rolecall doctor -- CMD ARG...")
+			case dash == 0 && c.Flags().Changed("pid"):
+				return wrongUsage("--pid and a program cannot be used together", "rolecall doctor --help")
 			}
-			return c.Help()
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			switch {
+			case len(args) > 0:
+				return a.doctorRun(c.Context(), args, f)
+			case c.Flags().Changed("pid"):
+				return a.doctorPID(c.Context(), pid, f)
+			}
+			return a.doctorShell(c.Context(), f)
 		},
 	}
 	c.PersistentFlags().BoolVar(&f.asJSON, "json", false, "print all results as JSON")
 	c.PersistentFlags().BoolVarP(&f.verbose, "verbose", "v", false, "show every check, also those that found nothing wrong")
+	c.PersistentFlags().BoolVar(&f.offline, "offline", false, "ask no endpoint; look at variables, files and processes only")
+	c.PersistentFlags().StringVar(&f.sdk, "sdk", "", "the program uses this `SDK`: php, python, node, go, java, ruby, dotnet, rust, cpp")
+	c.Flags().IntVar(&pid, "pid", 0, "look at the running process `N`")
 	c.AddCommand(a.doctorCommands(f)...)
 	return c
 }
@@ -40,8 +74,20 @@ func (a *app) doctorCommand() *cobra.Command {
 // doctorCommands are the targets that doctor can be asked about; each has a
 // file of its own (doctorNAME.go) and ends with diagnose.
 func (a *app) doctorCommands(f *doctorFlags) []*cobra.Command {
-	_ = f
-	return []*cobra.Command{}
+	return []*cobra.Command{
+		a.doctorContainerCommand(f),
+		a.doctorECSCommand(f),
+		a.doctorIMDSCommand(f),
+		a.doctorProfileCommand(f),
+		a.doctorExplainCommand(f),
+	}
+}
+
+func (f *doctorFlags) check() error {
+	if f.sdk != "" && !doctor.KnowsSDK(f.sdk) {
+		return wrongUsage("--sdk "+quoted(f.sdk)+" is none that doctor knows", "rolecall doctor --sdk php (or python, node, go, java, ruby, dotnet, rust, cpp)")
+	}
+	return nil
 }
 
 // diagnose runs the checks, shows what they found, and ends with exit code 1

@@ -33,7 +33,7 @@ func (s *survey) metadata(ctx context.Context, c Config) []Result {
 	}
 	results := IMDS{Base: base, From: from, Now: c.now}.Check(ctx)
 	// A service that is not there is no fault of its own: no chain was set up.
-	if from == "" && len(results) > 0 && results[0].gone() {
+	if c.Only == "" && from == "" && len(results) > 0 && results[0].gone() {
 		if s.failed {
 			return nil
 		}
@@ -124,7 +124,9 @@ func imdsFault(cause, summary string, fixes ...Fix) Result {
 
 // judgeToken says what the answer to the token's PUT means.
 func (m IMDS) judgeToken(put, bare answer) (Result, bool) {
-	throttled := func(a answer) bool { return a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable }
+	throttled := func(a answer) bool {
+		return a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable
+	}
 	const options = "aws ec2 modify-instance-metadata-options --instance-id INSTANCE "
 	switch {
 	case put.fault == "timeout" && bare.fault == "" && bare.status > 0:

@@ -17,6 +17,8 @@ type Config struct {
 	Now func() time.Time
 	// Offline leaves out every check that asks an endpoint.
 	Offline bool
+	// Only looks at one kind of link, as if the chain had no other. "": at all.
+	Only Kind
 	// Daemon is the control socket of the user's rolecall. "": it is not looked at.
 	Daemon string
 	// Resolve looks up a host's addresses. Nil: as the system does.
@@ -52,9 +54,9 @@ func Inspect(p Program, c Config) []Check {
 	check := func(name string, network bool, run func(context.Context, *survey) []Result) Check {
 		return Check{Name: name, Target: p.Name, Network: network, Run: func(ctx context.Context) []Result { return run(ctx, look()) }}
 	}
-	checks := []Check{
-		check("environment", false, func(_ context.Context, s *survey) []Result { return s.static }),
-		check("profile", false, func(_ context.Context, s *survey) []Result { return s.profileResults(c.now()) }),
+	checks := []Check{check("environment", false, func(_ context.Context, s *survey) []Result { return s.static })}
+	if c.Only == "" {
+		checks = append(checks, check("profile", false, func(_ context.Context, s *survey) []Result { return s.profileResults(c.now()) }))
 	}
 	if c.Daemon != "" {
 		checks = append(checks, check("daemon", true, func(ctx context.Context, s *survey) []Result {
@@ -72,7 +74,7 @@ func Inspect(p Program, c Config) []Check {
 func (c Config) survey(p Program) *survey {
 	s := &survey{view: newView(p, c.lookup())}
 	for _, sdk := range p.sdks() {
-		s.walks = append(s.walks, s.walk(sdk))
+		s.walks = append(s.walks, s.walk(sdk.only(c.Only)))
 	}
 	s.static = append(s.values(c.now()), s.breaks(s.walks)...)
 	if r, ok := s.lost(); ok && countWalks(s.walks, served) == 0 {
@@ -82,7 +84,10 @@ func (c Config) survey(p Program) *survey {
 		s.failed = s.failed || r.Outcome == Failed
 	}
 	if countWalks(s.walks, func(w Walk) bool { return w.Match() != nil }) == 0 && !s.failed {
-		s.static = append(s.static, s.empty(""))
+		s.static = append(s.static, s.nothing(c.Only))
+	}
+	if c.Only != "" {
+		return s
 	}
 	if r, ok := s.laravel(); ok {
 		s.static = append(s.static, r)
@@ -96,6 +101,29 @@ func (c Config) survey(p Program) *survey {
 func served(w Walk) bool {
 	m := w.Match()
 	return m != nil && (m.Kind != KindIMDS || m.From != "")
+}
+
+// only is the SDK with a chain of one kind; "" leaves it as it is.
+func (s SDK) only(kind Kind) SDK {
+	if kind != "" {
+		s.Missing = Next
+		s.Chain = []Link{{Kind: kind}}
+	}
+	return s
+}
+
+// nothing is the result for chains that all end without a match.
+func (s *survey) nothing(only Kind) Result {
+	switch only {
+	case KindContainer:
+		return Result{Check: "chain", Outcome: Failed, Cause: "container.not-set", Summary: "no container endpoint is set: on ECS, EKS and with rolecall one of two variables names it",
+			Evidence: []Evidence{s.isSet(varRelative), s.isSet(varFull)},
+			Fixes:    []Fix{{Text: "set it to a running daemon", Command: `eval "$(rolecall env)"`}, {Text: "on ECS the container has it: look at whoever starts the program", Command: "rolecall doctor --pid PID"}}}
+	case KindIMDS:
+		return Result{Check: "chain", Outcome: Failed, Cause: "imds.disabled", Summary: "the instance metadata service is switched off for SDKs",
+			Evidence: []Evidence{s.value(varIMDSOff)}, Fixes: []Fix{{Command: "unset " + varIMDSOff}}}
+	}
+	return s.empty("")
 }
 
 // empty is the result for a chain that nothing is set for. imds is what the
@@ -198,4 +226,3 @@ func (s *survey) unseen() (results []Result) {
 	}
 	return results
 }
-

@@ -84,3 +84,27 @@ func (p Program) sdks() []SDK {
 	}
 	return all
 }
+
+// SDKOf is the SDK that a program of this name uses, "" when the name does not
+// tell.
+func SDKOf(program string) string {
+	word := strings.ToLower(filepath.Base(program))
+	word = strings.TrimSuffix(word, ".exe")
+	word = strings.TrimRight(word, "0123456789.")
+	for _, s := range SDKs() {
+		if s.Is(word) {
+			return s.Name
+		}
+	}
+	return ""
+}
+
+// KnowsSDK says whether word names an SDK.
+func KnowsSDK(word string) bool {
+	for _, s := range SDKs() {
+		if s.Is(word) {
+			return true
+		}
+	}
+	return false
+}
