@@ -80,6 +80,7 @@ func (a *app) doctorCommands(f *doctorFlags) []*cobra.Command {
 		a.doctorIMDSCommand(f),
 		a.doctorProfileCommand(f),
 		a.doctorExplainCommand(f),
+		a.doctorPHPFPMCommand(f),
 	}
 }
 

@@ -91,8 +91,13 @@ func Run(ctx context.Context, checks []Check) Report {
 	for _, f := range found {
 		r.Results = append(r.Results, <-f...)
 	}
-	slices.SortStableFunc(r.Results, func(a, b Result) int { return a.Outcome.rank() - b.Outcome.rank() })
 	r.Took = time.Since(start)
+	return r.Sorted()
+}
+
+// Sorted is the report with the worst first.
+func (r Report) Sorted() Report {
+	slices.SortStableFunc(r.Results, func(a, b Result) int { return a.Outcome.rank() - b.Outcome.rank() })
 	return r
 }
 

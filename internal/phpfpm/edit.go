@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -16,9 +17,9 @@ type Wanted struct {
 	Hide   []string          // that the master has, and workers shall not take as set
 }
 
-// hidden is a name that no master has: env[X] = $hidden makes X empty, which the
+// Hidden is a name that no master has: env[X] = $Hidden makes X empty, which the
 // AWS SDK for PHP takes as unset. FPM refuses an empty value written as one.
-const hidden = "ROLECALL_UNSET"
+const Hidden = "ROLECALL_UNSET"
 
 // Change is one file before and after.
 type Change struct {
@@ -73,6 +74,35 @@ func Plan(c Config, s *Setup, pool *Pool, w Wanted) ([]Change, error) {
 	return changes, check(c, s, pool, want, w, changes)
 }
 
+// PlanAll is Plan for several pools of one master, by name, one after the other:
+// they may stand in the same file.
+func PlanAll(c Config, want map[string]Wanted) ([]Change, error) {
+	var all []Change
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		now := c.with(all)
+		s, err := Load(now)
+		if err != nil {
+			return nil, err
+		}
+		pool := s.Pool(name)
+		if pool == nil {
+			return nil, fmt.Errorf("there is no pool %s", name)
+		}
+		changes, err := Plan(now, s, pool, want[name])
+		if err != nil {
+			return nil, fmt.Errorf("pool %s: %w", name, err)
+		}
+		for _, ch := range changes {
+			if i := slices.IndexFunc(all, func(old Change) bool { return old.File == ch.File }); i >= 0 {
+				all[i].After = ch.After
+				continue
+			}
+			all = append(all, ch)
+		}
+	}
+	return all, nil
+}
+
 type settings struct {
 	order       []string
 	text, value map[string]string // as written, and as FPM reads it
@@ -98,7 +128,7 @@ func (w Wanted) settings() settings {
 		put(n, `"`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(w.Values[n])+`"`, w.Values[n])
 	}
 	for _, n := range w.Hide {
-		put(n, "$"+hidden, "$"+hidden)
+		put(n, "$"+Hidden, "$"+Hidden)
 	}
 	return s
 }
@@ -133,7 +163,7 @@ func (e *editor) load(file string) (string, error) {
 		return "", err
 	}
 	if e.lines[real] == nil {
-		b, err := e.config.Tree.ReadFile(real, maxFile)
+		b, err := e.config.read(real)
 		if err != nil {
 			return "", err
 		}
@@ -241,11 +271,7 @@ func (e *editor) changes() []Change {
 
 // check reads the changed files as FPM will.
 func check(c Config, s *Setup, pool *Pool, want settings, w Wanted, changes []Change) error {
-	c.changed = map[string][]byte{}
-	for _, ch := range changes {
-		c.changed[ch.File] = ch.After
-	}
-	now, err := Load(c)
+	now, err := Load(c.with(changes))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Finder looks at running processes.
@@ -88,6 +89,7 @@ func (f Finder) master(pid int) *Master {
 	if m.Tree, err = OpenTree(base); err != nil {
 		return nil
 	}
+	m.Started = f.started(pid)
 	m.Unit = f.unit(pid)
 	if m.Unit != "" {
 		if u := ReadUnit(m.Tree, m.Unit); u != nil {
@@ -128,6 +130,23 @@ func (f Finder) differs(pid int, ns string) bool {
 func (f Finder) rootElsewhere(pid int) bool {
 	root, err := os.Readlink(f.proc(pid, "root"))
 	return err == nil && root != "/"
+}
+
+// started is field 22 of /proc/PID/stat, in hundredths of a second after the
+// machine's start.
+func (f Finder) started(pid int) time.Time {
+	b, _ := readSome(f.proc(pid, "stat"), 4096)
+	machine, _ := readSome(f.proc(0, "")+"/stat", 1<<20)
+	_, after, ok := cutLast(string(b), ")")
+	fields := strings.Fields(after)
+	_, boot, found := strings.Cut(string(machine), "\nbtime ")
+	if !ok || !found || len(fields) < 20 {
+		return time.Time{}
+	}
+	ticks, _ := strconv.ParseInt(fields[19], 10, 64)
+	boot, _, _ = strings.Cut(boot, "\n")
+	seconds, _ := strconv.ParseInt(boot, 10, 64)
+	return time.Unix(seconds, 0).Add(time.Duration(ticks) * 10 * time.Millisecond)
 }
 
 // unit is the systemd service in whose cgroup a process is.

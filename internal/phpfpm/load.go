@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"strings"
 )
@@ -57,7 +58,7 @@ type loader struct {
 var errStop = errors.New("the configuration ends here")
 
 func (l *loader) file(name string, depth int) error {
-	data, err := l.read(name)
+	data, err := l.config.read(name)
 	if err != nil {
 		return err
 	}
@@ -85,15 +86,28 @@ func (l *loader) file(name string, depth int) error {
 	return nil
 }
 
-func (l *loader) read(name string) ([]byte, error) {
-	if len(l.config.changed) > 0 {
-		if real, err := l.config.Tree.Real(name); err == nil {
-			if data, ok := l.config.changed[real]; ok {
+// read is what a file holds, or shall hold.
+func (c Config) read(name string) ([]byte, error) {
+	if len(c.changed) > 0 {
+		if real, err := c.Tree.Real(name); err == nil {
+			if data, ok := c.changed[real]; ok {
 				return data, nil
 			}
 		}
 	}
-	return l.config.Tree.ReadFile(name, maxFile)
+	return c.Tree.ReadFile(name, maxFile)
+}
+
+// with is c after the changes.
+func (c Config) with(changes []Change) Config {
+	c.changed = maps.Clone(c.changed)
+	if c.changed == nil {
+		c.changed = map[string][]byte{}
+	}
+	for _, ch := range changes {
+		c.changed[ch.File] = ch.After
+	}
+	return c
 }
 
 // fault notes what FPM would refuse, and says whether to go on.

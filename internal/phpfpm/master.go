@@ -3,6 +3,7 @@ package phpfpm
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Master is a running master process.
@@ -12,8 +13,11 @@ type Master struct {
 	Prefix string // from its arguments, "" where they are not to be seen
 	Binary string // what it runs, as it sees it; "" where that may not be seen
 	UID    int
-	Unit   string // the systemd service it belongs to, or ""
-	Tree   *Tree  // its file system
+	// Started is when the process began, right to a second or so. A reload does
+	// not change it.
+	Started time.Time
+	Unit    string // the systemd service it belongs to, or ""
+	Tree    *Tree  // its file system
 	// Elsewhere says that it has other files than we do: it is in a container,
 	// and we are not.
 	Elsewhere bool
