@@ -67,7 +67,8 @@ func (s *PHPFPM) PlanFixes(ctx context.Context, o FixOptions) []*FPMFix {
 				f.useRolecall(p, *o.Rolecall)
 				continue
 			}
-			if names := p.fixable(); len(names) > 0 {
+			names := p.fixable()
+			if len(names) > 0 {
 				f.want[pool.Name] = phpfpm.Wanted{Names: names, AllEnv: o.AllEnv}
 			} else if clear, _, _ := pool.ClearEnv(); o.AllEnv && clear {
 				f.want[pool.Name] = phpfpm.Wanted{AllEnv: true}
@@ -96,6 +97,13 @@ func (p *fpmPool) fixable() []string {
 			}
 		case p.copied(name, s), ref != "" && ref != name && ref != phpfpm.Hidden && known && !set && p.wouldSee(name):
 			names = append(names, name)
+		}
+	}
+	for _, n := range regionNames() {
+		if set, known := p.sees(n); known && !set && len(names) > 0 {
+			if _, has := p.master.whoHas(n); has {
+				names = append(names, n)
+			}
 		}
 	}
 	slices.Sort(names)

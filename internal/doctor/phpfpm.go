@@ -41,6 +41,7 @@ type fpmMaster struct {
 	notes          []string
 	alone          bool
 	offline        bool
+	named          bool // by --fpm-config
 }
 
 // SurveyPHPFPM finds masters and reads their files. Close gives back what it holds.
@@ -80,7 +81,7 @@ func SurveyPHPFPM(c PHPFPMConfig) (*PHPFPM, error) {
 }
 
 func (s *PHPFPM) add(m *phpfpm.Master, tree *phpfpm.Tree, main, prefix string) {
-	f := &fpmMaster{Master: m, tree: tree, config: phpfpm.Config{Path: main, Prefix: prefix, Tree: tree}, offline: s.config.Offline}
+	f := &fpmMaster{Master: m, tree: tree, config: phpfpm.Config{Path: main, Prefix: prefix, Tree: tree}, offline: s.config.Offline, named: s.config.Main != ""}
 	if m != nil {
 		f.envs, f.notes = s.config.Finder.Surroundings(m)
 		f.notes = append(slices.Clone(m.Notes), f.notes...)
@@ -203,16 +204,25 @@ func (m *fpmMaster) files() []Result {
 		all = append(all, r)
 	}
 	if m.Master == nil && len(all) == 0 {
-		all = append(all, Result{Outcome: Warning, Cause: "php-fpm.not-running", Summary: "no php-fpm runs with this configuration, so only its files were looked at",
+		all = append(all, Result{Outcome: m.notRunning(), Cause: "php-fpm.not-running", Summary: "no php-fpm runs with this configuration, so only its files were looked at",
 			Evidence: []Evidence{{Where: m.config.Path}}})
 	}
 	if len(all) == 0 {
 		all = append(all, Result{Outcome: OK, Summary: fmt.Sprintf("php-fpm takes its configuration (%d files, %d pools)", len(m.setup.Files), len(m.setup.Pools))})
 	}
 	if len(m.notes) > 0 {
-		all = append(all, Result{Outcome: Skipped, Summary: "root would see more", Why: "as root rolecall would also see " + strings.Join(m.notes, "; ")})
+		all = append(all, Result{Outcome: Skipped, Summary: "root would see more", Why: "root would also see " + strings.Join(m.notes, "; ")})
 	}
 	return all
+}
+
+// notRunning warns, unless the configuration was named, and may be meant for
+// elsewhere.
+func (m *fpmMaster) notRunning() Outcome {
+	if m.named {
+		return Skipped
+	}
+	return Warning
 }
 
 func faultCause(text string) string {

@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"rolecall/internal/phpfpm"
 )
@@ -184,12 +185,14 @@ func (p *fpmPool) hiddenVars(context.Context) []Result {
 	r := Result{Outcome: Failed, Summary: "workers do not see " + strings.Join(missing, " and ")}
 	if should, known := p.should(name); known && should {
 		if p.master.loaded() {
+			r.Cause = "php-fpm.not-given"
 			return []Result{p.startedWithout(r, name)}
 		}
 		return []Result{p.notReloaded(r, missing)}
 	}
 	clear, by, set := p.pool.ClearEnv()
 	if !clear {
+		r.Cause = "php-fpm.not-given"
 		return []Result{p.startedWithout(r, name)}
 	}
 	r.Cause = "php-fpm.clear-env"
@@ -311,9 +314,10 @@ func (p *fpmPool) leadsTo(name string) string {
 }
 
 // loaded says whether the running master has read its files as they are now: it
-// writes its pid file each time.
+// writes its pid file each time. The kernel tells the machine's start in whole
+// seconds, and so a process's.
 func (m *fpmMaster) loaded() bool {
-	read := m.Started
+	read := m.Started.Add(2 * time.Second)
 	for _, s := range m.setup.Global {
 		if s.Name == "pid" {
 			if info, err := m.tree.Stat(s.Value); err == nil && info.ModTime().After(read) {

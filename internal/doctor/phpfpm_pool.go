@@ -192,7 +192,7 @@ func (p *fpmPool) region() []Result {
 			continue
 		}
 		return []Result{{Outcome: Warning, Cause: "php-fpm.region", Summary: "workers do not see " + n,
-			Evidence: []Evidence{{Text: who(e) + " has it; the AWS SDK for PHP then needs a region in the application's code"}},
+			Evidence: []Evidence{{Text: who(e) + "; the AWS SDK for PHP then needs a region in the application's code"}},
 			Fixes:    []Fix{{Text: "add to [" + p.pool.Name + "]   env[" + n + "] = $" + n}}}}
 	}
 	return nil

@@ -29,7 +29,7 @@ func (f Finder) Surroundings(m *Master) (found []Environment, notes []string) {
 		}
 		vars, err := f.Environ(pid)
 		switch {
-		case errors.Is(err, fs.ErrPermission):
+		case errors.Is(err, fs.ErrPermission) && len(found) == 0:
 			notes = append(notes, fmt.Sprintf("the environment of pid %d, from which php-fpm was started", pid))
 		case err == nil && vars != nil:
 			found = append(found, Environment{fmt.Sprintf("pid %d", pid), vars, true})

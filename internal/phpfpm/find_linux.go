@@ -82,8 +82,9 @@ func (f Finder) master(pid int) *Master {
 		m.Notes = append(m.Notes, "which php-fpm it runs, and whether it is in a container")
 	}
 	base := "/"
-	if f.differs(pid, "ns/mnt") || f.rootElsewhere(pid) {
-		m.Elsewhere, base = true, f.proc(pid, "root")
+	if f.differs(pid, "ns/mnt") || f.otherRoot(pid) {
+		base = f.proc(pid, "root") // also for a service with a /tmp of its own
+		m.Elsewhere = f.otherRoot(pid)
 	}
 	m.OtherNet = f.differs(pid, "ns/net")
 	if m.Tree, err = OpenTree(base); err != nil {
@@ -127,9 +128,12 @@ func (f Finder) differs(pid int, ns string) bool {
 	return err1 == nil && err2 == nil && ours != its
 }
 
-func (f Finder) rootElsewhere(pid int) bool {
-	root, err := os.Readlink(f.proc(pid, "root"))
-	return err == nil && root != "/"
+// otherRoot says whether a process's root is known to be another directory than
+// ours: it is in a container, or in a chroot.
+func (f Finder) otherRoot(pid int) bool {
+	its, err1 := os.Stat(f.proc(pid, "root"))
+	ours, err2 := os.Stat("/")
+	return err1 == nil && err2 == nil && !os.SameFile(its, ours)
 }
 
 // started is field 22 of /proc/PID/stat, in hundredths of a second after the

@@ -109,7 +109,8 @@ func statements() []string {
 		"env[A]=a\tb", "clear_env = no\n\n\n;x\nclear_env = on", "[app]\n{user}listen={dir}/a.sock\npm=static\npm.max_children=1\n[www]\nclear_env = 0",
 	}
 	for _, v := range []string{"yes", "no", "on", "off", "true", "false", "1", "0", "YES", "No", "oFF", "none", "null", `"no"`, `"0"`, `"1"`,
-		`"yes"`, "'no'", "''", `""`, "", "no ; c", "!1", "!0", "2", "~1", "1|0", "1&0", "1^1", "nope", "no;c", "no yes", "(1)", "!(1|0)", "no no", "\"off\" "} {
+		`"yes"`, "'no'", "''", `""`, "", "no ; c", "!1", "!0", "2", "~1", "1|0", "1&0", "1^1", "nope", "no;c", "no yes", "(1)", "!(1|0)", "no no", "\"off\" ",
+		`"Off"`, `"YES"`, `"True"`, `"none"`, `"null"`, `"NO"`, `"on"`, `"true"`, `"false"`, "'yes'", "'NO'", "TRUE", "NULL", "None"} {
 		all = append(all, "clear_env = "+v)
 	}
 	return all
