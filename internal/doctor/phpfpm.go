@@ -186,7 +186,7 @@ func (m *fpmMaster) files() []Result {
 			Fixes: []Fix{{Text: "run rolecall as root, or as php-fpm's user"}}}}
 	}
 	var all []Result
-	for i, f := range m.setup.Faults {
+	for i, f := range append(slices.Clone(m.setup.Faults), m.setup.Incomplete()...) {
 		if i == 5 {
 			break
 		}
@@ -233,6 +233,8 @@ func faultCause(text string) string {
 		return "php-fpm.include-cycle"
 	case strings.Contains(text, "may not be read"):
 		return "php-fpm.unreadable"
+	case strings.Contains(text, "has no listen"):
+		return "php-fpm.pool-name"
 	case strings.Contains(text, "empty value"):
 		return "php-fpm.env-empty"
 	}

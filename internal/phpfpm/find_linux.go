@@ -86,6 +86,9 @@ func (f Finder) master(pid int) *Master {
 		base = f.proc(pid, "root") // also for a service with a /tmp of its own
 		m.Elsewhere = f.otherRoot(pid)
 	}
+	if root, err := os.Readlink(f.proc(pid, "root")); err == nil && root != "/" {
+		m.Binary = strings.TrimPrefix(m.Binary, root) // in a chroot it is told as we would name it
+	}
 	m.OtherNet = f.differs(pid, "ns/net")
 	if m.Tree, err = OpenTree(base); err != nil {
 		return nil

@@ -51,7 +51,7 @@ func ours(t testing.TB, conf string, env map[string]string) (pools map[string][]
 		slices.Sort(lines)
 		pools[p.Name] = lines
 	}
-	return pools, len(s.Faults) > 0
+	return pools, len(s.Faults)+len(s.Incomplete()) > 0
 }
 
 var poolLine = regexp.MustCompile(`NOTICE: (?:\[(.*)\]|\t((?:clear_env|env\[.*\]|listen) = .*))$`)

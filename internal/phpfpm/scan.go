@@ -27,7 +27,7 @@ type lookup func(name string) (string, bool)
 // another statement on the same line.
 func scan(line string, env lookup) ([]statement, error) {
 	var all []statement
-	line, _, _ = strings.Cut(line, "\x00") // FPM's lines are C strings
+	line, _, cut := strings.Cut(line, "\x00") // FPM's lines are C strings
 	line = strings.TrimPrefix(line, "\ufeff")
 	for {
 		line = strings.TrimLeft(line, " \t")
@@ -52,6 +52,9 @@ func scan(line string, env lookup) ([]statement, error) {
 		s, err := entry(line, env)
 		if err != nil {
 			return all, err
+		}
+		if cut && !s.hasValue && !s.array {
+			return all, nil // a name without an end is no statement
 		}
 		return append(all, s), nil
 	}
@@ -110,6 +113,8 @@ func entry(line string, env lookup) (statement, error) {
 		key = strings.TrimLeft(key, " \t")
 		if v, ok := unquote(strings.TrimRight(key, " \t"), env); ok {
 			key = v
+		} else if strings.ContainsAny(key, "\"';\r") || strings.HasSuffix(key, "$") || strings.HasSuffix(key, `\`) {
+			return s, errSyntax
 		}
 		s.key, s.array = key, true
 		rest = strings.TrimLeft(after, " \t")

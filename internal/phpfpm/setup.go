@@ -74,6 +74,21 @@ func (s *Setup) Pool(name string) *Pool {
 	return nil
 }
 
+// Incomplete is what FPM misses in a pool once all files are read: often a pool
+// whose name is misspelled in one of them.
+func (s *Setup) Incomplete() []Fault {
+	var all []Fault
+	for _, p := range s.Pools {
+		switch {
+		case p.Value("listen") == "":
+			all = append(all, Fault{p.Sections[0], "pool " + quoteName(p.Name) + " has no listen: is its name misspelled?"})
+		case p.Value("pm") == "":
+			all = append(all, Fault{p.Sections[0], "pool " + quoteName(p.Name) + " has no pm (static, dynamic or ondemand)"})
+		}
+	}
+	return all
+}
+
 // Last is the setting of that name which is in force.
 func (p *Pool) Last(name string) (Setting, bool) {
 	for i := len(p.Settings) - 1; i >= 0; i-- {
@@ -114,11 +129,13 @@ func (p *Pool) ClearEnv() (clear bool, by Setting, set bool) {
 	return clear, by, true
 }
 
+// boolean is as FPM reads it. Bare words in any case are 1 or nothing by then;
+// what stood in quotation marks must be in lower case.
 func boolean(value string) (yes, ok bool) {
-	switch strings.ToLower(value) {
+	switch value {
 	case "1", "yes", "on", "true":
 		return true, true
-	case "", "0", "no", "off", "false", "none", "null":
+	case "", "0", "no", "off", "false", "none":
 		return false, true
 	}
 	return false, false

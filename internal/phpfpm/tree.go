@@ -177,10 +177,7 @@ func (t *Tree) Glob(pattern string) ([]string, error) {
 			}
 			for _, name := range names {
 				ok, err := path.Match(strings.ReplaceAll(part, "[!", "[^"), name)
-				if err != nil {
-					return nil, fmt.Errorf("%s is no pattern", pattern)
-				}
-				if ok && (name[0] != '.' || part[0] == '.') {
+				if ok && err == nil && (name[0] != '.' || part[0] == '.') {
 					next = append(next, path.Join(dir, name))
 				}
 			}

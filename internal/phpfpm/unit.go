@@ -24,7 +24,7 @@ func unitDirs() []string {
 
 // ReadUnit reads a service and its drop-ins from files; nil when there is none.
 func ReadUnit(t *Tree, name string) *Unit {
-	if strings.ContainsAny(name, "/\x00") {
+	if name == "" || strings.ContainsAny(name, "/\x00") {
 		return nil
 	}
 	u := &Unit{Name: name, Environment: map[string]string{}}

@@ -81,7 +81,7 @@ func (v *valueScanner) scan(s string) error {
 	if truth && words > 1 {
 		return errSyntax
 	}
-	text := strings.TrimRight(v.b.String(), " \t")
+	text := v.b.String()
 	switch {
 	case operators > 0:
 		value, ok := calculate(text)
@@ -122,7 +122,7 @@ func (v *valueScanner) double(s string) (rest string, ok bool) {
 // variable reads NAME} and writes its value, which is nothing when unset.
 func (v *valueScanner) variable(s string) (rest string, ok bool) {
 	name, rest, closed := strings.Cut(s, "}")
-	if !closed || name == "" || strings.ContainsAny(name, "\"; \t") {
+	if !closed || name == "" || strings.ContainsAny(name, notInName+" ") {
 		return "", false
 	}
 	v.refs = append(v.refs, name)
