@@ -105,10 +105,17 @@ func TestProcessOfAnother(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can start a process of another user")
 	}
-	dir := t.TempDir()
-	_ = os.Chmod(dir, 0o755)
-	bin, err := os.Executable()
+	own, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "doctor-") // t.TempDir is below a directory of root's
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	bin := filepath.Join(dir, "look")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(bin, own, 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	c := exec.Command(bin, "-test.run=^TestLookAtParent$", "-test.v")

@@ -192,7 +192,7 @@ func TestShownURL(t *testing.T) {
 		"http://user:secret@host/x?token=secret":        "http://…@host/x",
 		"http://169.254.170.2/v2/credentials/secret-id": "http://169.254.170.2/v2/credentials/…",
 		"/v2/credentials/secret-id":                     "/v2/credentials/…",
-		"": "",
+		"":                                              "",
 	} {
 		if got := shownURL(in); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)
