@@ -89,16 +89,12 @@ func hasSlot(st control.Status, name string) bool {
 // the program's own, it is a fault.
 func judgeSlot(one control.Slot, mine bool) (Result, bool) {
 	gone := one.State == "empty" || one.State == "expired"
-	if one.Error == nil && !(gone && mine && one.Source != "") {
+	if one.Error == nil { // what is not there yet is on its way; the endpoint says more
 		return Result{}, false
 	}
 	r := Result{Outcome: Warning, Cause: "daemon.slot-failing", Evidence: []Evidence{{Where: slotWords(one.Name), Text: one.State + ", from " + one.Source}}}
 	if mine && gone {
 		r.Outcome = Failed
-	}
-	if one.Error == nil {
-		r.Summary = "rolecall's " + slotWords(one.Name) + " has no credentials yet"
-		return r, true
 	}
 	r.Summary = "rolecall's " + slotWords(one.Name) + " cannot be refreshed: " + one.Error.Message
 	if one.Error.Code == creds.LoginRequired {
@@ -107,6 +103,7 @@ func judgeSlot(one control.Slot, mine bool) (Result, bool) {
 	if one.Expires != nil && !gone {
 		r.Evidence = append(r.Evidence, Evidence{Text: "what it holds is good for another " + span(time.Duration(one.Remaining*float64(time.Second)))})
 	}
+	r.Fixes = []Fix{{Command: "rolecall status"}}
 	if one.Error.Hint != "" {
 		r.Fixes = []Fix{{Text: one.Error.Hint}}
 	}

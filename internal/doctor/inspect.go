@@ -66,7 +66,7 @@ func Inspect(p Program, c Config) []Check {
 	return append(checks,
 		check("container", true, func(ctx context.Context, s *survey) []Result { return s.containers(ctx, c) }),
 		check("imds", true, func(ctx context.Context, s *survey) []Result { return s.metadata(ctx, c) }),
-		check("first match", false, func(_ context.Context, s *survey) []Result { return []Result{s.summary()} }),
+		check("first match", false, func(_ context.Context, s *survey) []Result { return s.summary() }),
 		check("sight", false, func(_ context.Context, s *survey) []Result { return s.unseen() }),
 	)
 }
@@ -157,8 +157,12 @@ func head(names []string, n int) []string {
 	return names
 }
 
-// summary tells where each SDK takes its credentials.
-func (s *survey) summary() Result {
+// summary tells where each SDK takes its credentials; nothing when none gets
+// that far, which is told as a fault or by the metadata service.
+func (s *survey) summary() []Result {
+	if countWalks(s.walks, served) == 0 {
+		return nil
+	}
 	groups, order := map[string][]string{}, []string(nil)
 	for _, w := range s.walks {
 		text := w.words(s.view)
@@ -177,10 +181,7 @@ func (s *survey) summary() Result {
 	if len(s.walks) == 1 {
 		r.Evidence = append(r.Evidence, s.walks[0].evidence()...)
 	}
-	if countWalks(s.walks, served) == 0 { // told as a fault already, or by the metadata service
-		r.Outcome, r.Why = Skipped, "no SDK gets that far"
-	}
-	return r
+	return []Result{r}
 }
 
 // words are the first match for people.

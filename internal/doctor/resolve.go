@@ -118,10 +118,26 @@ func (w *profileWalk) retrieve(ctx context.Context, name string, now time.Time, 
 		e = own.RetrieveError
 	}
 	r := Result{Outcome: Failed, Cause: w.causeOf(e, err), Summary: e.Msg, Evidence: w.trail()}
-	if e.Hint != "" {
-		r.Fixes = []Fix{{Text: e.Hint}}
+	r.Fixes = []Fix{{Text: e.Hint}}
+	if e.Hint == "" {
+		r.Fixes = []Fix{fixOf(r.Cause, name)}
 	}
 	return []Result{r}
+}
+
+// fixOf is what to do about a cause where the error has no hint.
+func fixOf(cause, profile string) Fix {
+	switch cause {
+	case "profile.throttled":
+		return Fix{Text: "wait a minute; ask less by sharing one answer", Command: "rolecall serve --load " + shellWord(profile)}
+	case "profile.unreachable":
+		return Fix{Text: "look at network, proxy (HTTPS_PROXY), region and AWS_ENDPOINT_URL_STS"}
+	case "profile.secret-wrong":
+		return Fix{Text: "make new keys: the secret does not belong to the key id", Command: "aws configure --profile " + shellWord(profile)}
+	case "clock.skew":
+		return Fix{Text: "set the clock, and keep it set", Command: "timedatectl set-ntp true"}
+	}
+	return Fix{Text: "try the same again with the aws CLI", Command: "aws sts get-caller-identity --profile " + shellWord(profile)}
 }
 
 // causeOf names an error's cause: by AWS's own code where it is in the message,

@@ -19,7 +19,7 @@ func symptomsOfAWS() []Symptom {
 			[][]string{{"is not authorized to perform: sts:assumerole"}, {"not authorized to perform sts:assumerole"}},
 			causes("trust", "node")},
 		{"aws.web-identity", "Not authorized to perform sts:AssumeRoleWithWebIdentity / InvalidIdentityToken", "all",
-			[][]string{{"sts:assumerolewithwebidentity"}, {"invalididentitytoken"}, {"webidentityerr"}, {"no openidconnect provider found"}},
+			[][]string{{"not authorized to perform sts:assumerolewithwebidentity"}, {"sts:assumerolewithwebidentity"}, {"invalididentitytoken"}, {"webidentityerr"}, {"no openidconnect provider found"}},
 			[]Likely{{"web-identity.trust", "the role's trust policy does not name the cluster's OIDC provider, the namespace or the service account", "aws iam get-role --role-name ROLE", "correct the trust policy's sub and aud"}, likely()["irsa"]}},
 		{"aws.node-role", "AccessDenied: User: arn:aws:sts::…:assumed-role/…NodeInstanceRole…/i-… is not authorized to perform …", "all",
 			[][]string{{"assumed-role/", "/i-0", "is not authorized to perform"}},

@@ -89,7 +89,7 @@ type Answer struct {
 }
 
 // Diagnose calls `rolecall doctor --json` as the site describes. It fails the
-// test when the answer is no JSON or shows a secret.
+// test when the answer is no JSON, shows a secret, or took more than 3 s.
 func (s *Site) Diagnose() Answer {
 	s.T.Helper()
 	bin, err := world.Binary()
@@ -111,6 +111,9 @@ func (s *Site) Diagnose() Answer {
 	}
 	if err := json.Unmarshal(out.Bytes(), &a); err != nil {
 		s.T.Fatalf("doctor's answer is no JSON: %v\n%s\n%s", err, out.String(), errs.String())
+	}
+	if a.Seconds > 3 {
+		s.T.Errorf("all checks together took %.1f s", a.Seconds)
 	}
 	text := a.Stdout + a.Stderr
 	for _, leak := range s.Leaks(text) {
