@@ -159,6 +159,9 @@ func brokenPHP() []Case {
 		{"a file sorted first, without a section", "php-fpm.misplaced", func(s *Site) {
 			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www"), "pool.d/00-env.conf": "clear_env = no\n"}, dead: true}).start(s)
 		}},
+		{"a pool's name misspelled in a second file", "php-fpm.pool-name", func(s *Site) {
+			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www"), "pool.d/zz.conf": "[wwww]\nclear_env = no\n"}, dead: true}).start(s)
+		}},
 		{"files that include each other", "php-fpm.include-cycle", func(s *Site) {
 			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www") + "include={dir}/pool.d/*.conf\n"}, dead: true}).start(s)
 		}},
@@ -169,7 +172,7 @@ func brokenPHP() []Case {
 			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "clear_env = nope")}, dead: true}).start(s)
 		}},
 		{"binary garbage in a pool file", "php-fpm.configuration", func(s *Site) {
-			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www"), "pool.d/x.conf": "\x7fELF\x02\x01\x01\x00\x00\x00=\n\xff\xfe\x00=\x00\n"}, dead: true}).start(s)
+			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www"), "pool.d/x.conf": "\x7fELF\x02\x01=\x01\n\xff\xfe[\x00=\x00\n"}, dead: true}).start(s)
 		}},
 		{"no such configuration", "php-fpm.unreadable", func(s *Site) {
 			s.Args = []string{"php-fpm", "--fpm-config", s.Home + "/none.conf"}
