@@ -15,7 +15,7 @@ import (
 // tokenSite is a pool that is given a URL and a token file.
 func tokenSite(s *Site, lines []string, file func(path string)) *phpSite {
 	p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", append([]string{"clear_env = no"}, lines...)...)},
-		env: env(full+"="+s.Serve("--load", "fake").URL+"/", tokenEnv+"={dir}/a dir/token")}
+		env: fpmEnv(phpFull+"="+s.Serve("--load", "fake").URL+"/", phpTokenFile+"={dir}/a dir/token")}
 	p.start(s)
 	if err := os.MkdirAll(p.dir+"/a dir", 0o755); err != nil {
 		s.T.Fatal(err)
@@ -24,7 +24,7 @@ func tokenSite(s *Site, lines []string, file func(path string)) *phpSite {
 	return p
 }
 
-func write(t testing.TB, path, text string, mode os.FileMode) {
+func fpmWrite(t testing.TB, path, text string, mode os.FileMode) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
 		t.Fatal(err)
@@ -36,11 +36,11 @@ func write(t testing.TB, path, text string, mode os.FileMode) {
 
 // simple is a set-up of a container whose first process has the URI, and whose
 // pool www has these lines.
-func simple(lines ...string) func(*Site) {
-	return with(map[string]string{"pool.d/www.conf": pool("www", lines...)}, uri+"="+secretPath)
+func fpmSimple(lines ...string) func(*Site) {
+	return fpmWith(map[string]string{"pool.d/www.conf": pool("www", lines...)}, phpRelative+"="+secretPath)
 }
 
-func with(files map[string]string, environ ...string) func(*Site) {
+func fpmWith(files map[string]string, environ ...string) func(*Site) {
 	return func(s *Site) {
 		copied := map[string]string{}
 		for k, v := range files {
@@ -51,10 +51,10 @@ func with(files map[string]string, environ ...string) func(*Site) {
 }
 
 // around is a machine whose php-fpm is fine, with files in /etc.
-func around(etc map[string]string) func(*Site) {
+func fpmAround(etc map[string]string) func(*Site) {
 	return func(s *Site) {
 		(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "clear_env = no"), "app/artisan": "#!/usr/bin/env php\n", "app/public/index.php": "<?php\n",
-			"cached/artisan": "", "cached/bootstrap/cache/config.php": cachedConfig}, env: env(uri + "=" + secretPath), etc: etc}).start(s)
+			"cached/artisan": "", "cached/bootstrap/cache/config.php": cachedConfig}, env: fpmEnv(phpRelative + "=" + secretPath), etc: etc}).start(s)
 	}
 }
 
@@ -76,39 +76,39 @@ const cachedConfig = `<?php return array (
 `
 
 func brokenPHP() []Case {
-	named := "env[" + uri + "] = $" + uri
+	named := "env[" + phpRelative + "] = $" + phpRelative
 	return []Case{
-		{"Debian's pool as it comes: clear_env commented out", "php-fpm.clear-env", simple("; Default Value: yes", ";clear_env = no")},
-		{"a pool without a word about clear_env", "php-fpm.clear-env", simple()},
-		{"clear_env = on", "php-fpm.clear-env", simple("clear_env = On")},
-		{"the official image, with a later file that says yes", "php-fpm.clear-env-again", with(map[string]string{
+		{"Debian's pool as it comes: clear_env commented out", "php-fpm.clear-env", fpmSimple("; Default Value: yes", ";clear_env = no")},
+		{"a pool without a word about clear_env", "php-fpm.clear-env", fpmSimple()},
+		{"clear_env = on", "php-fpm.clear-env", fpmSimple("clear_env = On")},
+		{"the official image, with a later file that says yes", "php-fpm.clear-env-again", fpmWith(map[string]string{
 			"php-fpm.conf":           fpm.Global + "include={dir}/php-fpm.d/*.conf\n",
 			"php-fpm.d/docker.conf":  "[global]\n\n[www]\n; if we send this to /proc/self/fd/1, it never appears\naccess.log = /dev/null\nclear_env = no\ncatch_workers_output = yes\n",
 			"php-fpm.d/www.conf":     pool("www"),
-			"php-fpm.d/zz-hard.conf": "[www]\nclear_env = yes\n"}, uri+"="+secretPath)},
-		{"the official image, with a pool that is not called www", "php-fpm.other-pool", with(map[string]string{
+			"php-fpm.d/zz-hard.conf": "[www]\nclear_env = yes\n"}, phpRelative+"="+secretPath)},
+		{"the official image, with a pool that is not called www", "php-fpm.other-pool", fpmWith(map[string]string{
 			"php-fpm.conf":          fpm.Global + "include={dir}/php-fpm.d/*.conf\n",
 			"php-fpm.d/app.conf":    pool("app"),
-			"php-fpm.d/docker.conf": "[www]\nclear_env = no\n", "php-fpm.d/www.conf": pool("www")}, uri+"="+secretPath)},
-		{"the line stands in a file that no include reads", "php-fpm.not-included", with(map[string]string{
-			"pool.d/www.conf": pool("www"), "pool.d/www.conf.local": "[www]\n" + named + "\n"}, uri+"="+secretPath)},
-		{"env takes its value from a name that is misspelled", "php-fpm.env-typo", simple("env[" + uri + "] = $AWS_CONTAINER_CREDENTIAL_RELATIVE_URI")},
-		{"env without the $", "php-fpm.env-literal", simple("env[" + uri + "] = " + uri)},
-		{"env with the name in percent signs", "php-fpm.env-literal", simple("env[" + uri + `] = "%` + uri + `%"`)},
-		{"env of a name that is misspelled", "php-fpm.env-misspelled", simple("env[AWS_CONTAINER_CREDENTIALS_RELATIVE_URL] = $" + uri)},
+			"php-fpm.d/docker.conf": "[www]\nclear_env = no\n", "php-fpm.d/www.conf": pool("www")}, phpRelative+"="+secretPath)},
+		{"the line stands in a file that no include reads", "php-fpm.not-included", fpmWith(map[string]string{
+			"pool.d/www.conf": pool("www"), "pool.d/www.conf.local": "[www]\n" + named + "\n"}, phpRelative+"="+secretPath)},
+		{"env takes its value from a name that is misspelled", "php-fpm.env-typo", fpmSimple("env[" + phpRelative + "] = $AWS_CONTAINER_CREDENTIAL_RELATIVE_URI")},
+		{"env without the $", "php-fpm.env-literal", fpmSimple("env[" + phpRelative + "] = " + phpRelative)},
+		{"env with the name in percent signs", "php-fpm.env-literal", fpmSimple("env[" + phpRelative + `] = "%` + phpRelative + `%"`)},
+		{"env of a name that is misspelled", "php-fpm.env-misspelled", fpmSimple("env[AWS_CONTAINER_CREDENTIALS_RELATIVE_URL] = $" + phpRelative)},
 		{"an entrypoint with env -i", "php-fpm.starter-drops", func(s *Site) {
-			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www", named)}, env: env(uri + "=" + secretPath), wrap: []string{"env", "-i"}}).start(s)
+			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www", named)}, env: fpmEnv(phpRelative + "=" + secretPath), wrap: []string{"env", "-i"}}).start(s)
 		}},
 		{"an entrypoint that unsets it, and clear_env = no", "php-fpm.starter-drops", func(s *Site) {
-			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, env: env(uri + "=" + secretPath), wrap: []string{"env", "-u", uri}}).start(s)
+			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, env: fpmEnv(phpRelative + "=" + secretPath), wrap: []string{"env", "-u", phpRelative}}).start(s)
 		}},
-		{"env of a variable that nobody has", "php-fpm.env-unset", with(map[string]string{"pool.d/www.conf": pool("www", named)})},
+		{"env of a variable that nobody has", "php-fpm.env-unset", fpmWith(map[string]string{"pool.d/www.conf": pool("www", named)})},
 		{"only the shell of the person has it", "php-fpm.not-given", func(s *Site) {
-			with(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")})(s)
-			s.Set(uri + "=" + secretPath)
+			fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")})(s)
+			s.Set(phpRelative + "=" + secretPath)
 		}},
 		{"the line is there, and php-fpm was not reloaded", "php-fpm.not-reloaded", func(s *Site) {
-			p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www")}, env: env(uri + "=" + secretPath)}
+			p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www")}, env: fpmEnv(phpRelative + "=" + secretPath)}
 			p.start(s)
 			fpm.Write(s.T, p.dir, map[string]string{"pool.d/www.conf": pool("www", named)})
 			later := time.Now().Add(time.Hour)
@@ -117,45 +117,45 @@ func brokenPHP() []Case {
 			}
 		}},
 		{"the URL is given on, and the token file's name is not", "php-fpm.token-not-passed", func(s *Site) {
-			p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "env["+full+"] = $"+full)}, env: env(full+"="+s.Serve("--load", "fake").URL+"/", tokenEnv+"={dir}/token")}
+			p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "env["+phpFull+"] = $"+phpFull)}, env: fpmEnv(phpFull+"="+s.Serve("--load", "fake").URL+"/", phpTokenFile+"={dir}/token")}
 			p.start(s)
-			write(s.T, p.dir+"/token", "0123456789abcdef", 0o644)
+			fpmWrite(s.T, p.dir+"/token", "0123456789abcdef", 0o644)
 		}},
 		{"the token file is root's alone", "php-fpm.token-file-unreadable", func(s *Site) {
 			rootOnly(s)
-			tokenSite(s, nil, func(f string) { write(s.T, f, "0123456789abcdef", 0o600) })
+			tokenSite(s, nil, func(f string) { fpmWrite(s.T, f, "0123456789abcdef", 0o600) })
 		}},
 		{"the token file's directory is root's alone", "php-fpm.token-file-unreadable", func(s *Site) {
 			rootOnly(s)
-			p := tokenSite(s, nil, func(f string) { write(s.T, f, "0123456789abcdef", 0o644) })
+			p := tokenSite(s, nil, func(f string) { fpmWrite(s.T, f, "0123456789abcdef", 0o644) })
 			if err := os.Chmod(p.dir+"/a dir", 0o700); err != nil {
 				s.T.Fatal(err)
 			}
 		}},
 		{"a line break at the end of the token file", "php-fpm.token-file-newline", func(s *Site) {
-			tokenSite(s, nil, func(f string) { write(s.T, f, "0123456789abcdef\n", 0o644) })
+			tokenSite(s, nil, func(f string) { fpmWrite(s.T, f, "0123456789abcdef\n", 0o644) })
 		}},
 		{"an empty token file", "php-fpm.token-file-empty", func(s *Site) {
-			tokenSite(s, nil, func(f string) { write(s.T, f, "", 0o644) })
+			tokenSite(s, nil, func(f string) { fpmWrite(s.T, f, "", 0o644) })
 		}},
 		{"no token file", "php-fpm.token-file-missing", func(s *Site) { tokenSite(s, nil, func(string) {}) }},
 		{"open_basedir keeps PHP from the token file", "php-fpm.open-basedir", func(s *Site) {
-			tokenSite(s, []string{"php_admin_value[open_basedir] = /tmp/.rolecall-none:/var/tmp"}, func(f string) { write(s.T, f, "0123456789abcdef", 0o644) })
+			tokenSite(s, []string{"php_admin_value[open_basedir] = /tmp/.rolecall-none:/var/tmp"}, func(f string) { fpmWrite(s.T, f, "0123456789abcdef", 0o644) })
 		}},
-		{"the URL's host is none that the SDK asks", "php-fpm.full-uri-host", with(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, full+"=http://192.0.2.1:4144/")},
-		{"the URL has quotation marks, as an env file of docker leaves them", "php-fpm.full-uri", with(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, full+`="http://127.0.0.1:4144/"`)},
+		{"the URL's host is none that the SDK asks", "php-fpm.phpFull-phpRelative-host", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, phpFull+"=http://192.0.2.1:4144/")},
+		{"the URL has quotation marks, as an env file of docker leaves them", "php-fpm.phpFull-phpRelative", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, phpFull+`="http://127.0.0.1:4144/"`)},
 		{"nobody listens at the URL", "php-fpm.endpoint-silent", func(s *Site) {
-			with(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, full+"=http://"+closedPort(s.T)+"/")(s)
+			fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, phpFull+"=http://"+fpmClosedPort(s.T)+"/")(s)
 		}},
-		{"a stale relative URI hides the URL", "php-fpm.relative-hides-full", with(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, full+"=http://127.0.0.1:4144/", uri+"="+secretPath)},
-		{"the relative URI has quotation marks", "php-fpm.relative-uri", with(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, uri+`="`+secretPath+`"`)},
-		{"a key without its secret", "php-fpm.half-key", with(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, "AWS_ACCESS_KEY_ID=AKIDEXAMPLE")},
+		{"a stale relative URI hides the URL", "php-fpm.relative-hides-phpFull", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, phpFull+"=http://127.0.0.1:4144/", phpRelative+"="+secretPath)},
+		{"the relative URI has quotation marks", "php-fpm.relative-phpRelative", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, phpRelative+`="`+secretPath+`"`)},
+		{"a key without its secret", "php-fpm.half-key", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, "AWS_ACCESS_KEY_ID=AKIDEXAMPLE")},
 		{"temporary keys without their session token", "php-fpm.no-session-token", func(s *Site) {
-			with(map[string]string{"pool.d/www.conf": pool("www", "env[AWS_ACCESS_KEY_ID] = ASIAEXAMPLE", "env[AWS_SECRET_ACCESS_KEY] = not-to-be-shown")})(s)
+			fpmWith(map[string]string{"pool.d/www.conf": pool("www", "env[AWS_ACCESS_KEY_ID] = ASIAEXAMPLE", "env[AWS_SECRET_ACCESS_KEY] = not-to-be-shown")})(s)
 			s.Secret = append(s.Secret, "ASIAEXAMPLE", "not-to-be-shown")
 		}},
-		{"metadata turned off, and nothing else", "php-fpm.no-source", with(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, "AWS_EC2_METADATA_DISABLED=true")},
-		{"getenv disabled", "php-fpm.getenv-disabled", simple(named, "php_admin_value[disable_functions] = exec,getenv,system")},
+		{"metadata turned off, and nothing else", "php-fpm.no-source", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, "AWS_EC2_METADATA_DISABLED=true")},
+		{"getenv disabled", "php-fpm.getenv-disabled", fpmSimple(named, "php_admin_value[disable_functions] = exec,getenv,system")},
 		{"a file sorted first, without a section", "php-fpm.misplaced", func(s *Site) {
 			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www"), "pool.d/00-env.conf": "clear_env = no\n"}, dead: true}).start(s)
 		}},
@@ -166,7 +166,7 @@ func brokenPHP() []Case {
 			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www") + "include={dir}/pool.d/*.conf\n"}, dead: true}).start(s)
 		}},
 		{"env with an empty value", "php-fpm.env-empty", func(s *Site) {
-			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "env["+uri+"] =")}, dead: true}).start(s)
+			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "env["+phpRelative+"] =")}, dead: true}).start(s)
 		}},
 		{"clear_env = nope", "php-fpm.configuration", func(s *Site) {
 			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "clear_env = nope")}, dead: true}).start(s)
@@ -210,21 +210,21 @@ func brokenPHP() []Case {
 			}
 			s.T.Cleanup(func() { _ = l.Close() })
 		}},
-		{"nginx hands PHP an empty variable", "nginx.empty-param", around(map[string]string{
-			"nginx/sites-enabled/default": "server {\n  root {dir}/app/public;\n  location ~ \\.php$ {\n    include fastcgi_params;\n    fastcgi_param " + uri + " \"\";\n    fastcgi_pass unix:{dir}/www.sock;\n  }\n}\n"})},
-		{"cron's own environment", "cron.environment", around(map[string]string{"cron.d/app": "SHELL=/bin/sh\n* * * * * www-data cd {dir}/app && php artisan schedule:run >> /dev/null 2>&1\n"})},
-		{"supervisord starts the workers with su -", "supervisord.command", around(map[string]string{
+		{"nginx hands PHP an empty variable", "nginx.empty-param", fpmAround(map[string]string{
+			"nginx/sites-enabled/default": "server {\n  root {dir}/app/public;\n  location ~ \\.php$ {\n    include fastcgi_params;\n    fastcgi_param " + phpRelative + " \"\";\n    fastcgi_pass unix:{dir}/www.sock;\n  }\n}\n"})},
+		{"cron's own environment", "cron.environment", fpmAround(map[string]string{"cron.d/app": "SHELL=/bin/sh\n* * * * * www-data cd {dir}/app && php artisan schedule:run >> /dev/null 2>&1\n"})},
+		{"supervisord starts the workers with su -", "supervisord.command", fpmAround(map[string]string{
 			"supervisor/conf.d/app.conf": "[program:queue]\ncommand=su - www-data -c 'php {dir}/app/artisan queue:work'\n"})},
-		{"supervisord sets it empty", "supervisord.environment", around(map[string]string{
-			"supervisor/conf.d/app.conf": "[program:queue]\ncommand=php {dir}/app/artisan queue:work\nenvironment=APP_ENV=\"prod\"," + uri + "=\"\"\n"})},
-		{"Apache's envvars takes it away from mod_php", "apache.envvars", around(map[string]string{
-			"apache2/mods-enabled/php8.2.load": "LoadModule php_module /usr/lib/apache2/modules/libphp8.2.so\n", "apache2/envvars": "unset HOME\nunset " + uri + "\n"})},
+		{"supervisord sets it empty", "supervisord.environment", fpmAround(map[string]string{
+			"supervisor/conf.d/app.conf": "[program:queue]\ncommand=php {dir}/app/artisan queue:work\nenvironment=APP_ENV=\"prod\"," + phpRelative + "=\"\"\n"})},
+		{"Apache's envvars takes it away from mod_php", "apache.envvars", fpmAround(map[string]string{
+			"apache2/mods-enabled/php8.2.load": "LoadModule php_module /usr/lib/apache2/modules/libphp8.2.so\n", "apache2/envvars": "unset HOME\nunset " + phpRelative + "\n"})},
 		{"a service of queue workers without Environment=", "systemd.no-environment", func(s *Site) {
-			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "env["+full+"] = http://localhost:"+s.Serve("--load", "fake", "--auth", "none").Addr()[len("127.0.0.1:"):]+"/")},
+			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "env["+phpFull+"] = http://localhost:"+s.Serve("--load", "fake", "--auth", "none").Addr()[len("127.0.0.1:"):]+"/")},
 				etc: map[string]string{"systemd/system/queue.service": "[Service]\nExecStart=/usr/bin/php /srv/app/artisan queue:work\n[Install]\nWantedBy=multi-user.target\n"}}).start(s)
-			s.Set(full + "=http://127.0.0.1:4144/")
+			s.Set(phpFull + "=http://127.0.0.1:4144/")
 		}},
-		{"Laravel's cached configuration has empty keys", "laravel.empty-keys", around(map[string]string{"nginx/sites-enabled/default": "server {\n  root {dir}/cached/public;\n}\n"})},
+		{"Laravel's cached configuration has empty keys", "laravel.empty-keys", fpmAround(map[string]string{"nginx/sites-enabled/default": "server {\n  root {dir}/cached/public;\n}\n"})},
 	}
 }
 
@@ -235,7 +235,7 @@ func rootOnly(s *Site) {
 }
 
 // closedPort is host:port of loopback where nobody listens.
-func closedPort(t testing.TB) string {
+func fpmClosedPort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

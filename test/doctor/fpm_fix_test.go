@@ -39,7 +39,7 @@ echo isset($d['AccessKeyId']) ? 'credentials in ' . getenv('AWS_REGION') : 'no c
 `
 
 // nginx serves {dir}/app through the pool www; params are fastcgi_param lines.
-func nginx(t *testing.T, dir, params string) *http.Client {
+func fpmNginx(t *testing.T, dir, params string) *http.Client {
 	t.Helper()
 	binary := fpm.Nginx(t)
 	fpm.Write(t, dir, map[string]string{"app/sdk.php": sdk, "nginx.conf": `daemon off;
@@ -105,7 +105,7 @@ http {
 		}}}
 }
 
-func get(t *testing.T, c *http.Client, path string) string {
+func fpmGet(t *testing.T, c *http.Client, path string) string {
 	t.Helper()
 	resp, err := c.Get("http://localhost" + path)
 	if err != nil {
@@ -152,7 +152,7 @@ func (s *Site) call(stdin string, args ...string) (stdout, stderr string, code i
 	return out.String(), errs.String(), c.ProcessState.ExitCode()
 }
 
-func root(t *testing.T) {
+func fpmRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("only root may change what another user's php-fpm reads")
@@ -162,15 +162,15 @@ func root(t *testing.T) {
 // A PHP program behind nginx and FPM gets no credentials, doctor puts it right,
 // and it does; for variables one by one, and for all of them.
 func TestFixProvedByPHP(t *testing.T) {
-	root(t)
+	fpmRoot(t)
 	for _, all := range []bool{false, true} {
 		t.Run(fmt.Sprintf("all %v", all), func(t *testing.T) {
 			s := newSite(t)
 			d := s.Serve("--load", "fake", "--auth", "none")
-			p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "; Default Value: yes", ";clear_env = no")}, env: env(full+"="+d.URL+"/", "AWS_REGION=eu-west-3")}
+			p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "; Default Value: yes", ";clear_env = no")}, env: fpmEnv(phpFull+"="+d.URL+"/", "AWS_REGION=eu-west-3")}
 			p.start(s)
-			web := nginx(t, p.dir, "")
-			if got := get(t, web, "/sdk.php"); got != "would ask http://169.254.169.254" {
+			web := fpmNginx(t, p.dir, "")
+			if got := fpmGet(t, web, "/sdk.php"); got != "would ask http://169.254.169.254" {
 				t.Fatalf("before: %s", got)
 			}
 			args := append(s.Args, "--fix")
@@ -186,7 +186,7 @@ func TestFixProvedByPHP(t *testing.T) {
 			if code != 0 || !strings.Contains(out, "proved: workers see ") || !strings.Contains(errs, "reloaded php-fpm") {
 				t.Fatalf("a yes: %d\n%s%s", code, out, errs)
 			}
-			if got := get(t, web, "/sdk.php"); got != "credentials in eu-west-3" {
+			if got := fpmGet(t, web, "/sdk.php"); got != "credentials in eu-west-3" {
 				t.Errorf("after: %s\n%s", got, out)
 			}
 			held, _ := os.ReadFile(p.dir + "/pool.d/www.conf")
@@ -208,13 +208,13 @@ func TestFixProvedByPHP(t *testing.T) {
 
 // The pool is pointed at a running rolecall, whose token its user can read.
 func TestUseRolecall(t *testing.T) {
-	root(t)
+	fpmRoot(t)
 	s := newSite(t)
 	s.Serve("--load", "fake", "--auth", "token")
-	p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, env: env(uri + "=" + secretPath)}
+	p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, env: fpmEnv(phpRelative + "=" + secretPath)}
 	p.start(s)
-	web := nginx(t, p.dir, "")
-	if got := get(t, web, "/sdk.php"); got != "would ask http://169.254.170.2" {
+	web := fpmNginx(t, p.dir, "")
+	if got := fpmGet(t, web, "/sdk.php"); got != "would ask http://169.254.170.2" {
 		t.Fatalf("before: %s", got)
 	}
 	token, err := os.ReadFile(s.TokenFile())
@@ -224,7 +224,7 @@ func TestUseRolecall(t *testing.T) {
 	s.Secret = append(s.Secret, string(token))
 	args := append(s.Args, "--use-rolecall")
 	out, errs, code := s.call("", args...)
-	for _, want := range []string{"[www]", "env[" + full + `] = "http://127.0.0.1:`, "env[" + tokenEnv + `] = "` + p.dir + "/rolecall-www.token\"", "env[" + uri + "] = $ROLECALL_UNSET", "install -m 400 -o " + fpm.User()} {
+	for _, want := range []string{"[www]", "env[" + phpFull + `] = "http://127.0.0.1:`, "env[" + phpTokenFile + `] = "` + p.dir + "/rolecall-www.token\"", "env[" + phpRelative + "] = $ROLECALL_UNSET", "install -m 400 -o " + fpm.User()} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the snippet does not hold %q: %d\n%s%s", want, code, out, errs)
 		}
@@ -232,7 +232,7 @@ func TestUseRolecall(t *testing.T) {
 	if out, errs, code = s.call("", append(args, "--fix", "--yes")...); code != 0 || !strings.Contains(out, "proved: ") {
 		t.Fatalf("%d\n%s%s", code, out, errs)
 	}
-	if got := get(t, web, "/sdk.php"); !strings.HasPrefix(got, "credentials in ") {
+	if got := fpmGet(t, web, "/sdk.php"); !strings.HasPrefix(got, "credentials in ") {
 		t.Errorf("after: %s", got)
 	}
 	info, err := os.Stat(p.dir + "/rolecall-www.token")
@@ -250,10 +250,10 @@ func TestUseRolecall(t *testing.T) {
 
 // What cannot be changed stays as it was, and the reason is told.
 func TestFixRefused(t *testing.T) {
-	root(t)
+	fpmRoot(t)
 	start := func(t *testing.T) (*Site, *phpSite) {
 		s := newSite(t)
-		p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www")}, env: env(uri + "=" + secretPath)}
+		p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www")}, env: fpmEnv(phpRelative + "=" + secretPath)}
 		p.start(s)
 		return s, p
 	}
@@ -272,12 +272,12 @@ func TestFixRefused(t *testing.T) {
 	}
 	t.Run("php-fpm -t says no", func(t *testing.T) {
 		s, p := start(t)
-		write(t, p.dir+"/fpm", "#!/bin/sh\necho 'ERROR: it does not suit me' >&2\nexit 78\n", 0o755)
+		fpmWrite(t, p.dir+"/fpm", "#!/bin/sh\necho 'ERROR: it does not suit me' >&2\nexit 78\n", 0o755)
 		check(t, s, p, []string{"php-fpm", "--fpm-config", p.dir + "/php-fpm.conf", "--binary", p.dir + "/fpm"}, "the old ones are back: it does not suit me")
 	})
 	t.Run("a php-fpm that others may write is not run", func(t *testing.T) {
 		s, p := start(t)
-		write(t, p.dir+"/fpm", "#!/bin/sh\ntouch "+p.dir+"/ran\n", 0o777)
+		fpmWrite(t, p.dir+"/fpm", "#!/bin/sh\ntouch "+p.dir+"/ran\n", 0o777)
 		check(t, s, p, []string{"php-fpm", "--fpm-config", p.dir + "/php-fpm.conf", "--binary", p.dir + "/fpm"}, "may be written by others")
 		if _, err := os.Stat(p.dir + "/ran"); err == nil {
 			t.Error("it was run")
@@ -296,7 +296,7 @@ func TestFixRefused(t *testing.T) {
 			t.Skipf("this machine lets root make no mount namespace: %s", out)
 		}
 		// Both must see it so: doctor goes by the way of the master's root.
-		s2, p2 := newSite(t), &phpSite{files: map[string]string{"pool.d/www.conf": pool("www")}, env: env(uri + "=" + secretPath)}
+		s2, p2 := newSite(t), &phpSite{files: map[string]string{"pool.d/www.conf": pool("www")}, env: fpmEnv(phpRelative + "=" + secretPath)}
 		p2.wrap = []string{"unshare", "-m", "sh", "-c", `d=$(dirname "$5") && mount --bind "$d/pool.d" "$d/pool.d" && mount -o remount,ro,bind "$d/pool.d" && exec "$@"`, "sh"}
 		p2.start(s2)
 		_, _ = s, p
@@ -306,9 +306,9 @@ func TestFixRefused(t *testing.T) {
 
 // An ordinary user gets an answer, and is told what root would see more.
 func TestDoctorAsAnOrdinaryUser(t *testing.T) {
-	root(t)
+	fpmRoot(t)
 	s := newSite(t)
-	p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", ";clear_env = no")}, env: env(uri + "=" + secretPath)}
+	p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", ";clear_env = no")}, env: fpmEnv(phpRelative + "=" + secretPath)}
 	p.start(s)
 	bin, err := world.Binary()
 	if err != nil {
@@ -318,17 +318,17 @@ func TestDoctorAsAnOrdinaryUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, p.dir+"/rolecall", string(b), 0o755)
+	fpmWrite(t, p.dir+"/rolecall", string(b), 0o755)
 	s.Prefix = []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", p.dir + "/rolecall", "doctor"}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, s.Prefix[0], append(s.Prefix[1:], "php-fpm", "--fpm-config", p.dir+"/php-fpm.conf", "-v")...)
-	c.Dir, c.Env = "/", []string{"PATH=/usr/bin:/bin", "HOME=/nonexistent", uri + "=" + secretPath, "GORACE=atexit_sleep_ms=0"}
+	c.Dir, c.Env = "/", []string{"PATH=/usr/bin:/bin", "HOME=/nonexistent", phpRelative + "=" + secretPath, "GORACE=atexit_sleep_ms=0"}
 	out, err := c.CombinedOutput()
 	if err == nil || c.ProcessState.ExitCode() != 1 {
 		t.Errorf("%v", err)
 	}
-	for _, want := range []string{"workers do not see " + uri, "this shell has it", p.dir + "/pool.d/www.conf:", "root would also see"} {
+	for _, want := range []string{"workers do not see " + phpRelative, "this shell has it", p.dir + "/pool.d/www.conf:", "root would also see"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("it does not say %q:\n%s", want, out)
 		}
@@ -341,7 +341,7 @@ func TestDoctorAsAnOrdinaryUser(t *testing.T) {
 // 100 pools are looked at within a second, each asked over FastCGI.
 func TestHundredPools(t *testing.T) {
 	s := newSite(t)
-	p := &phpSite{files: map[string]string{}, env: env(uri + "=" + secretPath)}
+	p := &phpSite{files: map[string]string{}, env: fpmEnv(phpRelative + "=" + secretPath)}
 	for i := range 100 {
 		name := fmt.Sprintf("site%02d", i)
 		p.files["pool.d/"+name+".conf"] = "[" + name + "]\n{user}listen = \"{dir}/" + name + ".sock\"\npm = ondemand\npm.max_children = 1\nclear_env = no\n" + strings.Repeat("; a comment as long as those that packages come with, of which there are some 470 lines\n", 470)
@@ -356,7 +356,7 @@ func TestHundredPools(t *testing.T) {
 		}
 		asked := 0
 		for _, r := range a.Results {
-			if r.Outcome == "ok" && r.Summary == "workers see "+uri {
+			if r.Outcome == "ok" && r.Summary == "workers see "+phpRelative {
 				asked++
 			}
 		}

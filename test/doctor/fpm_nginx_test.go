@@ -17,18 +17,18 @@ echo json_encode(array(getenv($n), getenv($n, true), isset($_SERVER[$n]) ? $_SER
 // starts; and an empty one hides what is in the environment.
 func TestFastCGIParam(t *testing.T) {
 	for _, tt := range []struct{ name, clear, params, want string }{
-		{"a parameter alone", "yes", "fastcgi_param " + full + " http://127.0.0.1:1/;", `["http:\/\/127.0.0.1:1\/",false,"http:\/\/127.0.0.1:1\/",null] `},
+		{"a parameter alone", "yes", "fastcgi_param " + phpFull + " http://127.0.0.1:1/;", `["http:\/\/127.0.0.1:1\/",false,"http:\/\/127.0.0.1:1\/",null] `},
 		{"the environment alone", "no", "", `["http:\/\/127.0.0.1:2\/","http:\/\/127.0.0.1:2\/","http:\/\/127.0.0.1:2\/",null] http://127.0.0.1:2/`},
-		{"an empty parameter hides it", "no", "fastcgi_param " + full + ` "";`, `["","http:\/\/127.0.0.1:2\/","",null] http://127.0.0.1:2/`},
-		{"an empty one with if_not_empty does not", "no", "fastcgi_param " + full + ` "" if_not_empty;`, `["http:\/\/127.0.0.1:2\/","http:\/\/127.0.0.1:2\/","http:\/\/127.0.0.1:2\/",null] http://127.0.0.1:2/`},
+		{"an empty parameter hides it", "no", "fastcgi_param " + phpFull + ` "";`, `["","http:\/\/127.0.0.1:2\/","",null] http://127.0.0.1:2/`},
+		{"an empty one with if_not_empty does not", "no", "fastcgi_param " + phpFull + ` "" if_not_empty;`, `["http:\/\/127.0.0.1:2\/","http:\/\/127.0.0.1:2\/","http:\/\/127.0.0.1:2\/",null] http://127.0.0.1:2/`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir := fpm.Dir(t)
 			fpm.Nginx(t)
 			fpm.Write(t, dir, map[string]string{"f.conf": fpm.Global + pool("www", "clear_env = "+tt.clear, "php_admin_value[variables_order] = GPCS"), "app/show.php": show})
-			fpm.Start(t, fpm.Options{Conf: dir + "/f.conf", Env: env(full + "=http://127.0.0.1:2/")})
-			if got := get(t, nginx(t, dir, tt.params), "/show.php"); got != tt.want {
+			fpm.Start(t, fpm.Options{Conf: dir + "/f.conf", Env: fpmEnv(phpFull + "=http://127.0.0.1:2/")})
+			if got := fpmGet(t, fpmNginx(t, dir, tt.params), "/show.php"); got != tt.want {
 				t.Errorf("%s\nwant %s", got, tt.want)
 			}
 		})

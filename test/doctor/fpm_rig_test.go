@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	uri      = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
-	full     = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
-	tokenEnv = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+	phpRelative  = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+	phpFull      = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+	phpTokenFile = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 
 	// secretPath is all that one needs for the keys of a container's role.
 	secretPath = "/v2/credentials/5e1fd0c7-not-to-be-shown"
@@ -91,4 +91,4 @@ func pool(name string, lines ...string) string {
 }
 
 // ask fetches a PHP script over FastCGI, as a web server does.
-func env(lines ...string) []string { return lines }
+func fpmEnv(lines ...string) []string { return lines }
