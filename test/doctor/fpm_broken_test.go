@@ -142,13 +142,13 @@ func brokenPHP() []Case {
 		{"open_basedir keeps PHP from the token file", "php-fpm.open-basedir", func(s *Site) {
 			tokenSite(s, []string{"php_admin_value[open_basedir] = /tmp/.rolecall-none:/var/tmp"}, func(f string) { fpmWrite(s.T, f, "0123456789abcdef", 0o644) })
 		}},
-		{"the URL's host is none that the SDK asks", "php-fpm.phpFull-phpRelative-host", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, phpFull+"=http://192.0.2.1:4144/")},
-		{"the URL has quotation marks, as an env file of docker leaves them", "php-fpm.phpFull-phpRelative", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, phpFull+`="http://127.0.0.1:4144/"`)},
+		{"the URL's host is none that the SDK asks", "php-fpm.full-uri-host", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, phpFull+"=http://192.0.2.1:4144/")},
+		{"the URL has quotation marks, as an env file of docker leaves them", "php-fpm.full-uri", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, phpFull+`="http://127.0.0.1:4144/"`)},
 		{"nobody listens at the URL", "php-fpm.endpoint-silent", func(s *Site) {
 			fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, phpFull+"=http://"+fpmClosedPort(s.T)+"/")(s)
 		}},
-		{"a stale relative URI hides the URL", "php-fpm.relative-hides-phpFull", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, phpFull+"=http://127.0.0.1:4144/", phpRelative+"="+secretPath)},
-		{"the relative URI has quotation marks", "php-fpm.relative-phpRelative", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, phpRelative+`="`+secretPath+`"`)},
+		{"a stale relative URI hides the URL", "php-fpm.relative-hides-full", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, phpFull+"=http://127.0.0.1:4144/", phpRelative+"="+secretPath)},
+		{"the relative URI has quotation marks", "php-fpm.relative-uri", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, phpRelative+`="`+secretPath+`"`)},
 		{"a key without its secret", "php-fpm.half-key", fpmWith(map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}, "AWS_ACCESS_KEY_ID=AKIDEXAMPLE")},
 		{"temporary keys without their session token", "php-fpm.no-session-token", func(s *Site) {
 			fpmWith(map[string]string{"pool.d/www.conf": pool("www", "env[AWS_ACCESS_KEY_ID] = ASIAEXAMPLE", "env[AWS_SECRET_ACCESS_KEY] = not-to-be-shown")})(s)
