@@ -115,6 +115,9 @@ func (a *app) doctorPHPFPM(ctx context.Context, o phpfpmOptions, f *doctorFlags)
 		}
 		fix.Rolecall = &doctor.Rolecall{URL: h.URL, TokenFile: h.TokenFile, Region: h.Region}
 	}
+	if !survey.HasPool(o.pool) {
+		return failed("there is no pool "+quoted(o.pool), "rolecall doctor php-fpm --verbose")
+	}
 	planned := survey.PlanFixes(ctx, fix)
 	if err := ctx.Err(); err != nil {
 		return err

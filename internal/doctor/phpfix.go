@@ -45,6 +45,11 @@ type FPMFix struct {
 // TokenCopy is a copy of the authorization token for a pool's user alone.
 type TokenCopy struct{ From, To, User string }
 
+// HasPool says whether some master has a pool of that name; "" is any.
+func (s *PHPFPM) HasPool(name string) bool {
+	return name == "" || slices.ContainsFunc(s.masters, func(m *fpmMaster) bool { return m.setup != nil && m.setup.Pool(name) != nil })
+}
+
 // PlanFixes works out what to do. It asks workers, and changes nothing.
 func (s *PHPFPM) PlanFixes(ctx context.Context, o FixOptions) []*FPMFix {
 	var all []*FPMFix
@@ -159,6 +164,10 @@ func (f *FPMFix) plan() {
 		f.Fixes = []Fix{{Text: "correct it first", Where: m.setup.Faults[0].Place.String()}}
 		return
 	}
+	if why := f.untrusted(); why != nil {
+		f.Refused = why.Error()
+		return
+	}
 	changes, err := phpfpm.PlanAll(m.config, f.want)
 	if err != nil {
 		f.Refused = phpfpm.Plain(err)
@@ -166,6 +175,17 @@ func (f *FPMFix) plan() {
 	}
 	f.Changes = changes
 	f.Reload = m.Master != nil
+}
+
+// untrusted is why nothing must be written, or handed out, for the master: its
+// files are not root's nor ours, or it has another view of them and is another
+// user's. Who may call a process php-fpm must not have root work for them.
+func (f *FPMFix) untrusted() error {
+	m := f.master
+	if m.Master != nil && m.tree.Outside("/") != "/" && m.UID != 0 && m.UID != os.Geteuid() {
+		return fmt.Errorf("it belongs to another user (uid %d), with mounts of its own: run rolecall as that user", m.UID)
+	}
+	return phpfpm.Trusted(path.Dir(m.tree.Outside(m.config.Path)))
 }
 
 // Diff shows all changes.

@@ -18,7 +18,6 @@ type PHPFPMConfig struct {
 	Environ map[string]string // of this process: what works by hand
 	Apps    []string          // directories of Laravel applications; those of nginx's roots are looked at anyway
 	Offline bool              // ask no worker and no endpoint
-	Lonely  bool              // not what stands around PHP-FPM: web servers, schedulers, applications
 }
 
 // PHPFPM is what was found on a machine.
@@ -85,6 +84,9 @@ func (s *PHPFPM) add(m *phpfpm.Master, tree *phpfpm.Tree, main, prefix string) {
 	if m != nil {
 		f.envs, f.notes = s.config.Finder.Surroundings(m)
 		f.notes = append(slices.Clone(m.Notes), f.notes...)
+		if m.PID == 1 { // we are in its container, whose engine gave us the same variables
+			f.envs = append(f.envs, phpfpm.Environment{Where: "the container", Vars: s.config.Environ, Certain: true})
+		}
 	} else if one, err := s.config.Finder.Environ(1); err == nil && one != nil {
 		f.envs = []phpfpm.Environment{{Where: "pid 1", Vars: one}}
 	}
@@ -126,19 +128,7 @@ func (s *PHPFPM) Checks() []Check {
 				Run: func(ctx context.Context) []Result { return (&fpmPool{master: m, pool: p}).check(ctx) }})
 		}
 	}
-	if s.config.Lonely {
-		return all
-	}
 	return append(all, s.around()...)
-}
-
-// CheckPHPFPM are the checks of PHP-FPM on this machine.
-func CheckPHPFPM(c PHPFPMConfig) ([]Check, error) {
-	s, err := SurveyPHPFPM(c)
-	if err != nil {
-		return nil, err
-	}
-	return s.Checks(), nil
 }
 
 func (m *fpmMaster) target() string {

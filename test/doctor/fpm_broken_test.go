@@ -3,9 +3,12 @@
 package diagnosis
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +83,21 @@ func brokenPHP() []Case {
 	return []Case{
 		{"Debian's pool as it comes: clear_env commented out", "php-fpm.clear-env", fpmSimple("; Default Value: yes", ";clear_env = no")},
 		{"a pool without a word about clear_env", "php-fpm.clear-env", fpmSimple()},
+		{"php-fpm is pid 1 of its container, whose environment nobody else has", "php-fpm.clear-env", func(s *Site) {
+			rootOnly(s)
+			if out, err := exec.Command("unshare", "-pfm", "--mount-proc", "true").CombinedOutput(); err != nil {
+				s.T.Skipf("this machine lets root make no pid namespace: %s", out)
+			}
+			p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", ";clear_env = no")}, env: fpmEnv(phpRelative + "=" + secretPath),
+				wrap: []string{"unshare", "-pfm", "--mount-proc", "--kill-child"}}
+			p.start(s)
+			child, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", p.master.PID, p.master.PID))
+			if err != nil {
+				s.T.Skip("this kernel does not tell a process's children: ", err)
+			}
+			s.Prefix = []string{"nsenter", "-t", strings.TrimSpace(string(child)), "-p", "-m"} // as docker exec
+			s.Set(phpRelative + "=" + secretPath)
+		}},
 		{"clear_env = on", "php-fpm.clear-env", fpmSimple("clear_env = On")},
 		{"the official image, with a later file that says yes", "php-fpm.clear-env-again", fpmWith(map[string]string{
 			"php-fpm.conf":           fpm.Global + "include={dir}/php-fpm.d/*.conf\n",

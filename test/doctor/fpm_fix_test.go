@@ -290,17 +290,26 @@ func TestFixRefused(t *testing.T) {
 		}
 		check(t, s, p, s.Args, "belongs to another user (uid 12345)")
 	})
-	t.Run("a read-only file system", func(t *testing.T) {
+	t.Run("another user's main file gets no token", func(t *testing.T) {
 		s, p := start(t)
+		s.Serve("--load", "fake")
+		if err := os.Chown(p.dir, 12345, 0); err != nil {
+			t.Fatal(err)
+		}
+		check(t, s, p, append(s.Args, "--use-rolecall"), "belongs to another user (uid 12345)")
+		if found, _ := filepath.Glob(p.dir + "/*.token"); len(found) > 0 {
+			t.Error("the token is there")
+		}
+	})
+	t.Run("a read-only file system", func(t *testing.T) {
 		if out, err := exec.Command("unshare", "-m", "true").CombinedOutput(); err != nil {
 			t.Skipf("this machine lets root make no mount namespace: %s", out)
 		}
-		// Both must see it so: doctor goes by the way of the master's root.
-		s2, p2 := newSite(t), &phpSite{files: map[string]string{"pool.d/www.conf": pool("www")}, env: fpmEnv(phpRelative + "=" + secretPath)}
-		p2.wrap = []string{"unshare", "-m", "sh", "-c", `d=$(dirname "$5") && mount --bind "$d/pool.d" "$d/pool.d" && mount -o remount,ro,bind "$d/pool.d" && exec "$@"`, "sh"}
-		p2.start(s2)
-		_, _ = s, p
-		check(t, s2, p2, s2.Args, "is on a read-only file system")
+		// Doctor goes by the way of the master's root, and meets its mounts.
+		s, p := newSite(t), &phpSite{files: map[string]string{"pool.d/www.conf": pool("www")}, env: fpmEnv(phpRelative + "=" + secretPath)}
+		p.wrap = []string{"unshare", "-m", "sh", "-c", `d=$(dirname "$5") && mount --bind "$d/pool.d" "$d/pool.d" && mount -o remount,ro,bind "$d/pool.d" && exec "$@"`, "sh"}
+		p.start(s)
+		check(t, s, p, s.Args, "is on a read-only file system")
 	})
 }
 
