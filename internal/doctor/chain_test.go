@@ -64,7 +64,7 @@ sso_role_name = Dev
 sso_start_url = https://example.invalid/start
 sso_region = eu-west-1
 [profile process]
-credential_process = /usr/bin/true
+credential_process = echo '{"Version":1,"AccessKeyId":"PROCESS","SecretAccessKey":"s"}'
 [profile irsa]
 role_arn = arn:aws:iam::111111111111:role/dev
 web_identity_token_file = /nonexistent

@@ -3,8 +3,10 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -111,6 +113,55 @@ func fromProfile(kind string) string {
 	return kind
 }
 
+// try is one environment for a script that walks a real SDK's chain.
+type try struct {
+	Name string            `json:"name"`
+	Env  map[string]string `json:"env"`
+}
+
+// walkReal gives the environments to a script, and returns what the SDK takes
+// and what the table says it takes.
+func walkReal(t *testing.T, sdk string, tries func(firstMatch) bool, env []string, argv ...string) (got, want map[string]string) {
+	t.Helper()
+	var list []try
+	want = map[string]string{}
+	for _, tt := range firstMatches() {
+		if !tries(tt) {
+			continue
+		}
+		one := try{tt.name, map[string]string{"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1", "PATH": os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE": "1"}}
+		for _, e := range tt.environ(home(t, everyProfile, "")) {
+			name, value, _ := strings.Cut(e, "=")
+			one.Env[name] = value
+		}
+		list = append(list, one)
+		for _, s := range SDKs() {
+			if s.Is(sdk) {
+				want[tt.name] = tt.of(s)
+			}
+		}
+	}
+	in, err := json.Marshal(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(argv[0], argv[1:]...)
+	c.Stdin, c.Env = strings.NewReader(string(in)), append(os.Environ(), env...)
+	out, err := c.Output()
+	if err != nil {
+		var ended *exec.ExitError
+		if errors.As(err, &ended) {
+			t.Logf("%s", ended.Stderr)
+		}
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Logf("%d environments tried", len(list))
+	return got, want
+}
+
 // The Python rules are botocore's: it walks its own chain, with the requests
 // for credentials replaced by a note of where they would have gone.
 func TestPythonRulesAreBotocores(t *testing.T) {
@@ -122,54 +173,52 @@ func TestPythonRulesAreBotocores(t *testing.T) {
 	if out, err := exec.Command(python, "-c", "import botocore").CombinedOutput(); err != nil {
 		t.Skipf("botocore is not installed: %s", out)
 	}
-	type try struct {
-		Name string            `json:"name"`
-		Env  map[string]string `json:"env"`
-	}
-	var tries []try
-	want := map[string]string{}
-	for _, tt := range firstMatches() {
-		if tt.resolves() && !strings.Contains(tt.env, "CONTAINER") {
-			continue // botocore looks no name up for a container's host
-		}
-		env := map[string]string{"AWS_DEFAULT_REGION": "eu-west-1", "PYTHONDONTWRITEBYTECODE": "1"}
-		for _, e := range tt.environ(home(t, everyProfile, "")) {
-			name, value, _ := strings.Cut(e, "=")
-			env[name] = value
-		}
-		tries = append(tries, try{tt.name, env})
-		for _, s := range SDKs() {
-			if s.Is("python") {
-				want[tt.name] = tt.of(s)
-			}
-		}
-	}
-	in, err := json.Marshal(tries)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command(python, "testdata/botocore_first.py")
-	c.Stdin = strings.NewReader(string(in))
-	c.Stderr = os.Stderr
-	c.Dir = "."
-	out, err := c.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got map[string]string
-	if err := json.Unmarshal(out, &got); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	tries := func(m firstMatch) bool { return !m.resolves() || strings.Contains(m.env, "CONTAINER") } // it looks no name up for a container's host
+	got, want := walkReal(t, "python", tries, nil, python, "testdata/botocore_first.py")
 	for name, w := range want {
-		g := got[name]
 		// What botocore goes on to ask in vain is broken as well.
-		vain := name == "relative empty" && g == "container "+relativeBase || name == "full by ftp"
-		if strings.HasPrefix(w, "broken:") && (vain || strings.HasPrefix(g, "broken:")) {
+		vain := name == "relative empty" && got[name] == "container "+relativeBase || name == "full by ftp"
+		if strings.HasPrefix(w, "broken:") && (vain || strings.HasPrefix(got[name], "broken:")) {
 			continue
 		}
-		if g != w {
-			t.Errorf("%s: botocore takes %q, the table says %q", name, g, w)
+		if got[name] != w {
+			t.Errorf("%s: botocore takes %q, the table says %q", name, got[name], w)
 		}
 	}
-	t.Logf("%d environments tried with botocore", len(want))
+}
+
+// The JavaScript rules are those of the SDK that test/clients installs.
+func TestJavaScriptRulesAreTheSDKs(t *testing.T) {
+	t.Parallel()
+	modules, err := filepath.Abs("../../test/clients/js/node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(modules, "@aws-sdk")); err != nil {
+		t.Skip("the SDK for JavaScript is not installed: make setup")
+	}
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("there is no node")
+	}
+	all := func(firstMatch) bool { return true } // it looks no name up either
+	got, want := walkReal(t, "node", all, []string{"NODE_PATH=" + modules}, node, "testdata/js_first.cjs")
+	for name, w := range want {
+		g := got[name]
+		switch {
+		case w == "profile:role", w == "profile:web-identity", w == "web-identity":
+			w = "sts" // both go there; a token file that is missing ends before
+			if strings.HasPrefix(g, "broken:") && strings.Contains(g, "ENOENT") {
+				continue
+			}
+		case w == "profile:sso" && strings.Contains(g, "SSO"), (w == "none" || strings.HasPrefix(w, "broken:")) && strings.HasPrefix(g, "broken:"):
+			continue
+		case strings.HasPrefix(name, "token file "), name == "relative without slash", name == "full by ftp":
+			continue // sent, as far as the SDK itself goes: node or the server refuse it
+		}
+		w = strings.NewReplacer("[", "", "]", "").Replace(w) // the note of a host has no brackets
+		if g != w {
+			t.Errorf("%s: the SDK takes %q, the table says %q", name, g, w)
+		}
+	}
 }
