@@ -64,7 +64,7 @@ sso_role_name = Dev
 sso_start_url = https://example.invalid/start
 sso_region = eu-west-1
 [profile process]
-credential_process = /usr/bin/true
+credential_process = echo '{"Version":1,"AccessKeyId":"PROCESS","SecretAccessKey":"s"}'
 [profile irsa]
 role_arn = arn:aws:iam::111111111111:role/dev
 web_identity_token_file = /nonexistent
@@ -85,15 +85,32 @@ const (
 	atIMDS     = "imds http://169.254.169.254"
 )
 
-// everywhere is what most SDKs do; the map names those that differ.
-func TestFirstMatch(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name   string
-		env    string // words NAME=VALUE; HOME/ is the home directory
-		others string // the first match of all SDKs that differ does not name
-		differ map[string]string
-	}{
+// firstMatch is what the SDKs do in one environment.
+type firstMatch struct {
+	name   string
+	env    string            // words NAME=VALUE; HOME/ is the home directory
+	others string            // the first match of all SDKs that differ does not name
+	differ map[string]string // SDK → its first match
+}
+
+func (m firstMatch) of(s SDK) string {
+	if want, ok := m.differ[s.Name]; ok {
+		return want
+	}
+	return m.others
+}
+
+// environ is the environment with a home directory.
+func (m firstMatch) environ(dir string) []string {
+	env := []string{"HOME=" + dir}
+	for _, word := range strings.Fields(m.env) {
+		env = append(env, strings.ReplaceAll(word, "HOME/", dir+"/"))
+	}
+	return env
+}
+
+func firstMatches() []firstMatch {
+	return []firstMatch{
 		{"nothing", "", atIMDS, nil},
 		{"imds off", off, "none", nil},
 		{"imds off in capitals", "AWS_EC2_METADATA_DISABLED=TRUE", "none", nil},
@@ -107,7 +124,7 @@ func TestFirstMatch(t *testing.T) {
 		{"imds mode ipv6", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=ipv6", "imds http://[fd00:ec2::254]",
 			map[string]string{"JavaScript": "broken:imds.mode-invalid", "PHP": "broken:imds.mode-invalid"}},
 		{"imds mode nonsense", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=v6", "broken:imds.mode-invalid", nil},
-		{"endpoint goes before mode", "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:1 AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=v6", "imds http://127.0.0.1:1", nil},
+		{"endpoint goes before mode", "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:1 AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE=v6", "imds http://127.0.0.1:1", map[string]string{"Python/CLI": "broken:imds.mode-invalid"}},
 
 		{"keys", keyPair, "keys", nil},
 		{"keys hide the container", keyPair + " " + full, "keys", nil},
@@ -181,36 +198,32 @@ func TestFirstMatch(t *testing.T) {
 			map[string]string{"Java": atFull}},
 		{"a relative path of a token file", full + " " + off + " AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=nosuch", "broken:container.token-file-missing", map[string]string{"Java": "none"}},
 	}
+}
+
+func TestFirstMatch(t *testing.T) {
+	t.Parallel()
 	pairs := 0
-	for _, tt := range tests {
+	for _, tt := range firstMatches() {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := home(t, everyProfile, "")
-			var env []string
-			for _, word := range strings.Fields(tt.env) {
-				env = append(env, strings.ReplaceAll(word, "HOME/", dir+"/"))
-			}
-			v := newView(Program{Env: NewEnviron(append(env, "HOME="+dir)), Dir: dir}, names)
+			v := newView(Program{Env: NewEnviron(tt.environ(dir)), Dir: dir}, names)
 			if v.filesErr != nil {
 				t.Fatal(v.filesErr)
 			}
 			for _, s := range SDKs() {
-				want := tt.others
-				if w, ok := tt.differ[s.Name]; ok {
-					want = w
-				}
-				if got := v.walk(s).First(); got != want {
+				if got, want := v.walk(s).First(), tt.of(s); got != want {
 					t.Errorf("%s: %s, want %s", s.Name, got, want)
 				}
 			}
 			for name := range tt.differ {
-				if SDKOf(name) == "" && !KnowsSDK(name) {
+				if !KnowsSDK(name) {
 					t.Errorf("no SDK is called %s", name)
 				}
 			}
 		})
 		pairs += len(SDKs())
 	}
-	t.Logf("%d environments, %d pairs of environment and SDK", len(tests), pairs)
+	t.Logf("%d environments, %d pairs of environment and SDK", len(firstMatches()), pairs)
 }
 
 // The default profile counts without being named.

@@ -67,12 +67,17 @@ func Inspect(p Program, c Config) []Check {
 		check("container", true, func(ctx context.Context, s *survey) []Result { return s.containers(ctx, c) }),
 		check("imds", true, func(ctx context.Context, s *survey) []Result { return s.metadata(ctx, c) }),
 		check("first match", false, func(_ context.Context, s *survey) []Result { return s.summary() }),
+		check("chains", false, func(_ context.Context, s *survey) []Result { return s.chains() }),
 		check("sight", false, func(_ context.Context, s *survey) []Result { return s.unseen() }),
 	)
 }
 
 func (c Config) survey(p Program) *survey {
 	s := &survey{view: newView(p, c.lookup())}
+	if p.Env.Wiped { // what it has cannot be known, so nothing is lacking
+		s.static = s.values(c.now())
+		return s
+	}
 	for _, sdk := range p.sdks() {
 		s.walks = append(s.walks, s.walk(sdk.only(c.Only)))
 	}
@@ -171,17 +176,23 @@ func (s *survey) summary() []Result {
 		}
 		groups[text] = append(groups[text], w.SDK.Name)
 	}
-	r := Result{Check: "chain", Outcome: OK, Summary: "credentials come from " + order[0]}
+	r := Result{Check: "chain", Outcome: OK, Summary: "the first match is " + order[0]}
 	if len(order) > 1 {
 		r.Summary = "where each SDK takes its credentials"
 	}
 	for _, text := range order {
 		r.Evidence = append(r.Evidence, Evidence{Where: strings.Join(groups[text], ", "), Text: text})
 	}
-	if len(s.walks) == 1 {
-		r.Evidence = append(r.Evidence, s.walks[0].evidence()...)
-	}
 	return []Result{r}
+}
+
+// chains is every step of every SDK, for those who want to see it all.
+func (s *survey) chains() []Result {
+	var results []Result
+	for _, w := range s.walks {
+		results = append(results, Result{Outcome: OK, Summary: "how " + w.SDK.Name + " looks for credentials", Evidence: w.evidence()})
+	}
+	return results
 }
 
 // words are the first match for people.
@@ -211,7 +222,10 @@ func (w Walk) words(v *view) string {
 // evidence is every step of one SDK.
 func (w Walk) evidence() (list []Evidence) {
 	for i, s := range w.Steps {
-		text := map[State]string{Passed: "nothing is set", Taken: "the first match", Broken: "cannot work", Unused: "set, and hidden by the first match"}[s.State]
+		if s.URL != "" && s.Note == "" {
+			s.Note = shownURL(s.URL)
+		}
+		text := map[State]string{Passed: "nothing is set", Taken: "→ the first match", Broken: "set, and cannot work", Unused: "set, and hidden by the first match"}[s.State]
 		if s.Note != "" {
 			text += ": " + s.Note
 		}

@@ -77,6 +77,7 @@ func (s SDK) proxyWords() string {
 // Troubleshooting is the page of symptoms, causes and fixes, as Markdown;
 // docs/troubleshooting.md is this.
 func Troubleshooting() string {
+	t := likely()
 	var b strings.Builder
 	b.WriteString(`# Troubleshooting
 
@@ -89,7 +90,7 @@ This page is made of the table that ` + "`explain`" + ` uses.
 	for _, part := range []struct {
 		title    string
 		symptoms []Symptom
-	}{{"PHP", symptomsOfPHP()}, {"Python, JavaScript, Go, Java, Ruby, .NET, Rust, C++", symptomsOfOthers()}, {"What AWS answers", symptomsOfAWS()}} {
+	}{{"PHP", symptomsOfPHP(t)}, {"Python, JavaScript, Go, Java, Ruby, .NET, Rust, C++", symptomsOfOthers(t)}, {"What AWS answers", symptomsOfAWS(t)}} {
 		b.WriteString("\n## " + part.title + "\n")
 		for _, s := range part.symptoms {
 			fmt.Fprintf(&b, "\n### %s\n\n> %s\n\nSaid by: %s.\n\n| cause | told by | fix |\n|---|---|---|\n", s.ID, cell(s.Title), s.SDKs)

@@ -20,8 +20,17 @@ const maxAncestors = 32
 func Self(name string, environ []string, home string) Program {
 	p := Program{Name: name, Env: NewEnviron(environ), Home: home}
 	p.Dir, _ = os.Getwd()
-	p.Ancestors, _ = ancestors("/proc", os.Getppid())
+	p.ancestry("/proc", os.Getppid())
 	return p
+}
+
+// ancestry fills in the ancestors from pid on.
+func (p *Program) ancestry(proc string, pid int) {
+	hidden := 0
+	p.Ancestors, hidden = ancestors(proc, pid)
+	if hidden > 0 && os.Geteuid() != 0 {
+		p.Unseen = append(p.Unseen, fmt.Sprintf("the environments of its ancestors, %d of which belong to others: as root it can be said whether one of them has a variable that was dropped on the way", hidden))
+	}
 }
 
 // Process is a running process as it sees the world. The error says that there
@@ -56,11 +65,7 @@ func process(proc string, pid int) (Program, error) {
 		p.Elsewhere = fmt.Sprintf("the process has a network of its own: run rolecall doctor in it (nsenter --net --target %d rolecall doctor --pid %d, as root)", pid, pid)
 	}
 	p.Home = homeOf(dir, p)
-	var hidden int
-	p.Ancestors, hidden = ancestors(proc, ppid)
-	if hidden > 0 && os.Geteuid() != 0 {
-		p.Unseen = append(p.Unseen, fmt.Sprintf("the environments of %d of its ancestors: as root it can be said which of them drops a variable", hidden))
-	}
+	p.ancestry(proc, ppid)
 	return p, nil
 }
 

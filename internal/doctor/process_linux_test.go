@@ -59,6 +59,24 @@ func TestProcess(t *testing.T) {
 	}
 }
 
+// A process with a network of its own is looked at, and its endpoints are not
+// asked: from here they would be others.
+func TestProcessElsewhere(t *testing.T) {
+	t.Parallel()
+	if err := exec.Command("unshare", "-n", "true").Run(); err != nil {
+		t.Skip("no network namespace can be made here: ", err)
+	}
+	pid := start(t, []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "AWS_REGION=eu-west-1", full, off}, "unshare", "-n", "sh", "-c", "echo x; read line")
+	p, err := Process(pid)
+	if err != nil || !strings.Contains(p.Elsewhere, "nsenter") {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	r := Run(t.Context(), Inspect(p, Config{Resolve: names}))
+	if r.Cause() != "" || r.Count(Skipped) != 1 || !strings.Contains(fmt.Sprint(r), "nsenter") {
+		t.Errorf("%+v", r)
+	}
+}
+
 // tree is a made-up /proc.
 func tree(t *testing.T, files map[string]string) string {
 	t.Helper()
@@ -135,7 +153,7 @@ func TestProcessOfAnother(t *testing.T) {
 func TestLookAtParent(t *testing.T) {
 	pid := 0
 	if _, err := fmt.Sscan(os.Getenv("DOCTOR_LOOK_AT"), &pid); err != nil {
-		t.Skip("for TestProcessOfAnother only")
+		return // for TestProcessOfAnother only
 	}
 	_, err := Process(pid)
 	var root *NeedsRoot
@@ -147,5 +165,8 @@ func TestLookAtParent(t *testing.T) {
 		if len(a.Env.Names()) > 0 {
 			t.Errorf("the environment of pid %d was read", a.PID)
 		}
+	}
+	if len(p.Unseen) != 1 || !strings.Contains(p.Unseen[0], "as root") {
+		t.Errorf("it does not say what root would see: %q", p.Unseen)
 	}
 }

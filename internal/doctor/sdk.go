@@ -37,6 +37,8 @@ type SDK struct {
 	// ModeExact: AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE must be IPv4 or IPv6 in
 	// just this spelling.
 	ModeExact bool
+	// ModeChecked: a wrong mode is an error even where an endpoint is set.
+	ModeChecked bool
 	// LocalIMDS: over http the IMDS endpoint must be loopback or the usual one.
 	LocalIMDS bool
 	// NoV1: it never falls back to IMDSv1.

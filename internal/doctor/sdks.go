@@ -22,7 +22,7 @@ func SDKs() []SDK {
 			// botocore looks at AWS_DEFAULT_PROFILE first.
 			Profiles: []string{"AWS_DEFAULT_PROFILE", "AWS_PROFILE"},
 			HalfKeys: true, Missing: Fatal, NoRole: Stop, NoFile: Stop,
-			EmptyIsSet: true, Hosts: Hosts{AllLoopback, Localhost, true},
+			EmptyIsSet: true, Hosts: Hosts{AllLoopback, Localhost, true}, ModeChecked: true,
 			Proxied:          []Kind{KindIMDS},
 			ContainerTimeout: "2 s", IMDSTimeout: "1 s",
 		},

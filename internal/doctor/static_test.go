@@ -199,3 +199,13 @@ func TestShownURL(t *testing.T) {
 		}
 	}
 }
+
+// A program that has overwritten its environment is told to be one; nothing is
+// said to be lacking in it.
+func TestWiped(t *testing.T) {
+	t.Parallel()
+	r := Run(t.Context(), Inspect(Program{Env: ParseEnviron(make([]byte, 1592)), Home: t.TempDir()}, Config{Resolve: names}))
+	if r.Cause() != "environ.wiped" || !r.Healthy() || len(r.Results) != 1 {
+		t.Errorf("%+v", r)
+	}
+}

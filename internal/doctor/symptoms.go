@@ -1,8 +1,8 @@
 package doctor
 
 // Causes that several symptoms share.
-func likely() map[string]Likely {
-	return map[string]Likely{
+func likely() causeTable {
+	return causeTable{
 		"clear-env": {"php-fpm.clear-env", "php-fpm drops the container's variables (clear_env), so the SDK asks EC2's metadata service, which is not there",
 			"rolecall doctor php-fpm", "pass the variables on in the pool: env[AWS_CONTAINER_CREDENTIALS_RELATIVE_URI] = $AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"},
 		"lost": {"env.lost", "whoever starts the program (cron, supervisord, systemd, sudo, ssh) drops the container's variables",
@@ -42,11 +42,13 @@ func likely() map[string]Likely {
 	}
 }
 
-// causes are the named ones, most likely first.
-func causes(names ...string) (list []Likely) {
-	all := likely()
+// causeTable is what symptoms choose their causes from.
+type causeTable map[string]Likely
+
+// of are the named ones, most likely first.
+func (t causeTable) of(names ...string) (list []Likely) {
 	for _, n := range names {
-		list = append(list, all[n])
+		list = append(list, t[n])
 	}
 	return list
 }

@@ -172,25 +172,26 @@ func (v *view) imdsURL(s SDK) (base, from, cause, say string) {
 		}
 		return "", ""
 	}
-	if base, from = setting(varIMDS, "ec2_metadata_service_endpoint"); base != "" {
-		u, err := url.Parse(base)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return base, from, "imds.endpoint-invalid", "the endpoint is no http:// URL"
-		}
-		if s.LocalIMDS && u.Scheme == "http" && base != imdsBase && base != imdsBaseV6 && !loopback(u.Hostname(), v.resolve) {
-			return base, from, "imds.endpoint-refused", "over http it takes loopback and the usual addresses only"
-		}
-		return base, from, "", ""
-	}
-	mode, from := setting(varIMDSMode, "ec2_metadata_service_endpoint_mode")
+	mode, modeFrom := setting(varIMDSMode, "ec2_metadata_service_endpoint_mode")
 	is := func(want string) bool { return mode == want || !s.ModeExact && strings.EqualFold(mode, want) }
+	known := mode == "" || is("IPv4") || is("IPv6")
+	base, from = setting(varIMDS, "ec2_metadata_service_endpoint")
 	switch {
-	case mode == "", is("IPv4"):
-		return imdsBase, from, "", ""
-	case is("IPv6"):
-		return imdsBaseV6, from, "", ""
+	case !known && (base == "" || s.ModeChecked):
+		return "", modeFrom, "imds.mode-invalid", fmt.Sprintf("%s is neither IPv4 nor IPv6", quote(mode))
+	case base == "" && is("IPv6"):
+		return imdsBaseV6, modeFrom, "", ""
+	case base == "":
+		return imdsBase, modeFrom, "", ""
 	}
-	return "", from, "imds.mode-invalid", fmt.Sprintf("%s is neither IPv4 nor IPv6", quote(mode))
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return base, from, "imds.endpoint-invalid", "the endpoint is no http:// URL"
+	}
+	if s.LocalIMDS && u.Scheme == "http" && base != imdsBase && base != imdsBaseV6 && !loopback(u.Hostname(), v.resolve) {
+		return base, from, "imds.endpoint-refused", "over http it takes loopback and the usual addresses only"
+	}
+	return base, from, "", ""
 }
 
 func loopback(host string, resolve lookup) bool {
