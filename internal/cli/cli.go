@@ -113,8 +113,7 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 	add(groupSignIn, a.loginCommand(), a.logoutCommand(), a.rolesCommand(), a.profilesCommand())
 	add(groupUse, a.envCommand(), a.execCommand(), a.processCommand())
 	add(groupRoles, a.roleCommand())
-	add(groupRest, a.storeCommand(), a.versionCommand(), a.completionCommand())
-	add(groupRest, a.mockCommand())
+	add(groupRest, a.doctorCommand(), a.storeCommand(), a.mockCommand(), a.versionCommand(), a.completionCommand())
 	root.AddCommand(a.ecsCommand())
 	return root
 }

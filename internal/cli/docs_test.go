@@ -153,7 +153,7 @@ func parses(words []string) error {
 	if err := c.ParseFlags(rest); err != nil {
 		return err
 	}
-	if c.HasSubCommands() && c.Flags().NArg() > 0 {
+	if c.HasSubCommands() && c.Flags().NArg() > 0 && c.ArgsLenAtDash() != 0 {
 		return unknownCommand(c, c.Flags().Arg(0))
 	}
 	return c.ValidateArgs(c.Flags().Args())

@@ -1,0 +1,143 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Symptom is an error text of an SDK, and what it comes from.
+type Symptom struct {
+	ID string `json:"id"` // stable, such as "php.instance-profile"
+	// Title is the text as users see it, … for what differs.
+	Title string `json:"title"`
+	SDKs  string `json:"sdks"` // whose text it is
+	// All of the parts of one of these lists must stand in the text, in any
+	// order; small letters, single blanks.
+	Any [][]string `json:"-"`
+	// Causes, the most likely first.
+	Causes []Likely `json:"causes"`
+}
+
+// Likely is one cause of a symptom.
+type Likely struct {
+	Cause string `json:"cause"` // as results have it, so that the table and the checks agree
+	Text  string `json:"text"`  // what is the matter
+	Tell  string `json:"tell"`  // the command that tells it from the others
+	Fix   string `json:"fix"`   // what to change
+}
+
+// maxExplained is how much of a pasted text is looked at.
+const maxExplained = 256 << 10
+
+// Explain finds the symptoms in a text, the best match first: the one whose
+// matching parts are longest.
+func Explain(text string) []Symptom {
+	if len(text) > maxExplained {
+		text = text[:maxExplained]
+	}
+	text = flatten(text)
+	type match struct {
+		Symptom
+		score int
+	}
+	var found []match
+	for _, s := range Symptoms() {
+		best := 0
+		for _, parts := range s.Any {
+			best = max(best, score(text, parts))
+		}
+		if best > 0 {
+			found = append(found, match{s, best})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b match) int { return b.score - a.score })
+	var symptoms []Symptom
+	for _, m := range found {
+		symptoms = append(symptoms, m.Symptom)
+	}
+	return symptoms
+}
+
+// score is the length of all parts, 0 when one of them is not there.
+func score(text string, parts []string) (n int) {
+	for _, p := range parts {
+		if !strings.Contains(text, p) {
+			return 0
+		}
+		n += len(p)
+	}
+	return n
+}
+
+// flatten makes one line of small letters out of what was pasted: line breaks,
+// colours of a terminal, and typographic quotes do not matter.
+func flatten(text string) string {
+	var b strings.Builder
+	blank := true
+	escape := false
+	for _, r := range text {
+		switch {
+		case escape: // a CSI sequence ends with a letter
+			escape = !unicode.IsLetter(r)
+			continue
+		case r == 0x1b:
+			escape = true
+			continue
+		case r == '’' || r == '‘' || r == '`':
+			r = '\''
+		case r == '“' || r == '”':
+			r = '"'
+		}
+		if unicode.IsSpace(r) || unicode.IsControl(r) {
+			if !blank {
+				b.WriteByte(' ')
+			}
+			blank = true
+			continue
+		}
+		blank = false
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// ExplainResults are the symptoms of a text as results, for the same report.
+func ExplainResults(text string) []Result {
+	var results []Result
+	for _, s := range Explain(text) {
+		r := Result{Check: "explain", Target: s.SDKs, Outcome: Failed, Cause: s.Causes[0].Cause, Summary: s.Causes[0].Text,
+			Evidence: []Evidence{{Text: "the text is: " + s.Title}}}
+		if len(results) > 0 {
+			r.Outcome = Warning // the best match is the answer
+		}
+		for i, c := range s.Causes {
+			word := "most likely: "
+			if i > 0 {
+				word = "else: "
+			}
+			r.Evidence = append(r.Evidence, Evidence{Text: word + c.Text + "\ntold by: " + c.Tell})
+			r.Fixes = append(r.Fixes, Fix{Text: c.Fix})
+		}
+		results = append(results, r)
+	}
+	return results
+}
+
+// Ended is the check of a program that was run: how it ended, and what its last
+// words mean.
+func Ended(name string, code int, said string) Check {
+	return Check{Name: "program", Target: name, Run: func(context.Context) []Result {
+		if code == 0 {
+			return []Result{{Outcome: OK, Summary: "it ended well"}}
+		}
+		results := ExplainResults(said)
+		if len(results) == 0 {
+			return []Result{{Outcome: Warning, Cause: "program.failed", Summary: fmt.Sprintf("it ended with exit code %d, and said nothing that doctor knows", code)}}
+		}
+		results[0].Summary = fmt.Sprintf("it ended with exit code %d; most likely: %s", code, results[0].Summary)
+		return results[:1]
+	}}
+}

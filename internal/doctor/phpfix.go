@@ -1,0 +1,365 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"rolecall/internal/phpfpm"
+)
+
+// FixOptions say what a fix shall do.
+type FixOptions struct {
+	AllEnv   bool      // clear_env = no, and not variable by variable
+	Pool     string    // only this pool; "": each that needs it
+	Rolecall *Rolecall // point the pools at a running rolecall; nil: give on what is there
+}
+
+// Rolecall is a running daemon, as a program reaches it.
+type Rolecall struct {
+	URL       string
+	TokenFile string // holds the authorization token, for its owner alone
+	Region    string // "": unknown
+}
+
+// FPMFix is what is to be done for one master. Apply does it.
+type FPMFix struct {
+	Target  string
+	Changes []phpfpm.Change
+	Tokens  []TokenCopy // made before the changes
+	Refused string      // why it cannot be done from here; then nothing is
+	Fixes   []Fix       // what a person can do about Refused
+	Reload  bool        // the files are right, and the running master does not know them
+
+	survey *PHPFPM
+	master *fpmMaster
+	want   map[string]phpfpm.Wanted // by pool
+}
+
+// TokenCopy is a copy of the authorization token for a pool's user alone.
+type TokenCopy struct{ From, To, User string }
+
+// HasPool says whether some master has a pool of that name; "" is any.
+func (s *PHPFPM) HasPool(name string) bool {
+	return name == "" || slices.ContainsFunc(s.masters, func(m *fpmMaster) bool { return m.setup != nil && m.setup.Pool(name) != nil })
+}
+
+// PlanFixes works out what to do. It asks workers, and changes nothing.
+func (s *PHPFPM) PlanFixes(ctx context.Context, o FixOptions) []*FPMFix {
+	var all []*FPMFix
+	for _, m := range s.masters {
+		f := &FPMFix{Target: m.target(), survey: s, master: m, want: map[string]phpfpm.Wanted{}}
+		if m.setup == nil {
+			f.Refused = "its configuration cannot be read: " + phpfpm.Plain(m.err)
+			all = append(all, f)
+			continue
+		}
+		for _, pool := range m.setup.Pools {
+			if o.Pool != "" && !strings.EqualFold(o.Pool, pool.Name) {
+				continue
+			}
+			p := &fpmPool{master: m, pool: pool}
+			limited, cancel := context.WithTimeout(ctx, NetworkLimit)
+			p.ask(limited)
+			cancel()
+			if o.Rolecall != nil {
+				f.useRolecall(p, *o.Rolecall)
+				continue
+			}
+			names := p.fixable()
+			if len(names) > 0 {
+				f.want[pool.Name] = phpfpm.Wanted{Names: names, AllEnv: o.AllEnv}
+			} else if clear, _, _ := pool.ClearEnv(); o.AllEnv && clear {
+				f.want[pool.Name] = phpfpm.Wanted{AllEnv: true}
+			}
+		}
+		if len(f.want) == 0 {
+			continue
+		}
+		f.plan()
+		all = append(all, f)
+	}
+	return all
+}
+
+// fixable are variables that lines of the pool's files can give to its workers.
+func (p *fpmPool) fixable() []string {
+	names := p.missing()
+	for _, name := range p.pool.EnvNames() {
+		s, _ := p.pool.Env(name)
+		set, known := p.sees(name)
+		ref := s.Reference()
+		switch {
+		case !slices.Contains(phpfpm.Names(), name):
+			if meant := nearest(name, phpfpm.Names()); meant != "" && strings.HasPrefix(strings.ToUpper(name), "AW") && p.lacks(meant) {
+				names = append(names, meant)
+			}
+		case p.copied(name, s), ref != "" && ref != name && ref != phpfpm.Hidden && known && !set && p.wouldSee(name):
+			names = append(names, name)
+		}
+	}
+	for _, n := range regionNames() {
+		if set, known := p.sees(n); known && !set && len(names) > 0 {
+			if _, has := p.master.whoHas(n); has {
+				names = append(names, n)
+			}
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	// What the master is known not to have, no line can give.
+	return slices.DeleteFunc(names, func(n string) bool { v, known := p.master.given(n); return known && v == "" })
+}
+
+// useRolecall is what points a pool at a running rolecall.
+func (f *FPMFix) useRolecall(p *fpmPool, r Rolecall) {
+	w := phpfpm.Wanted{Values: map[string]string{varFull: r.URL}}
+	if r.TokenFile != "" {
+		file := r.TokenFile
+		user := p.pool.Value("user")
+		if user != "" && os.Geteuid() == 0 && user != "root" {
+			file = path.Join(path.Dir(f.master.config.Path), "rolecall-"+p.pool.Name+".token")
+			f.Tokens = append(f.Tokens, TokenCopy{r.TokenFile, file, user})
+		}
+		w.Values[varTokenFile] = file
+	}
+	if r.Region != "" {
+		w.Values["AWS_REGION"] = r.Region
+		w.Values["AWS_DEFAULT_REGION"] = r.Region
+	}
+	// What the SDK looks at before the URL must not reach workers.
+	for _, n := range []string{varKeyID, varSecret, varSession, varIdentity, "AWS_PROFILE", varRelative} {
+		if set, _ := p.sees(n); set || p.hidden(n) {
+			w.Hide = append(w.Hide, n)
+		}
+	}
+	f.want[p.pool.Name] = w
+}
+
+// Snippets are the lines for each pool, for a person to put in.
+func (f *FPMFix) Snippets() string {
+	var b strings.Builder
+	for _, pool := range f.master.setup.Pools {
+		if w, ok := f.want[pool.Name]; ok {
+			fmt.Fprintf(&b, "; %s\n[%s]\n%s\n", pool.Sections[0].File, pool.Name, strings.Join(w.Snippet(), "\n"))
+		}
+	}
+	return b.String()
+}
+
+func (f *FPMFix) plan() {
+	m := f.master
+	switch {
+	case m.Master != nil && m.Elsewhere:
+		f.Refused = "it runs in a container: change the files where the image is made, or run rolecall inside the container"
+		return
+	case len(m.setup.Faults) > 0:
+		f.Refused = "php-fpm refuses its configuration as it is: " + m.setup.Faults[0].Text
+		f.Fixes = []Fix{{Text: "correct it first", Where: m.setup.Faults[0].Place.String()}}
+		return
+	}
+	if why := f.untrusted(); why != nil {
+		f.Refused = why.Error()
+		return
+	}
+	changes, err := phpfpm.PlanAll(m.config, f.want)
+	if err != nil {
+		f.Refused = phpfpm.Plain(err)
+		return
+	}
+	f.Changes = changes
+	f.Reload = m.Master != nil
+}
+
+// untrusted is why nothing must be written, or handed out, for the master: its
+// files are not root's nor ours, or it has another view of them and is another
+// user's. Who may call a process php-fpm must not have root work for them.
+func (f *FPMFix) untrusted() error {
+	m := f.master
+	if m.Master != nil && m.tree.Outside("/") != "/" && m.UID != 0 && m.UID != os.Geteuid() {
+		return fmt.Errorf("it belongs to another user (uid %d), with mounts of its own: run rolecall as that user", m.UID)
+	}
+	return phpfpm.Trusted(path.Dir(m.tree.Outside(m.config.Path)))
+}
+
+// Diff shows all changes.
+func (f *FPMFix) Diff() string {
+	var b strings.Builder
+	for _, c := range f.Changes {
+		b.WriteString(c.Diff())
+	}
+	return b.String()
+}
+
+// Apply does it: tokens, files, php-fpm -t, reload, and a question to a worker of
+// each pool. The results say what came of it. say is told of each step.
+func (f *FPMFix) Apply(ctx context.Context, say func(string)) []Result {
+	failed := func(cause, summary string, fixes ...Fix) []Result {
+		return []Result{{Check: "php-fpm --fix", Target: f.Target, Outcome: Failed, Cause: cause, Summary: summary, Fixes: fixes}}
+	}
+	if f.Refused != "" {
+		return failed("php-fpm.not-fixed", "nothing was changed: "+f.Refused, f.Fixes...)
+	}
+	changed := false
+	for _, t := range f.Tokens {
+		b, err := os.ReadFile(t.From)
+		if err == nil {
+			var made bool
+			if made, err = phpfpm.WriteNew(f.master.tree, t.To, t.User, bytes.TrimSpace(b)); made {
+				changed = true
+				say("wrote " + t.To + " for the user " + t.User)
+			}
+		}
+		if err != nil {
+			return failed("php-fpm.not-fixed", "the pool's copy of the authorization token cannot be made: "+phpfpm.Plain(err))
+		}
+	}
+	if len(f.Changes) > 0 {
+		binary, err := f.binary()
+		if err != nil {
+			return failed("php-fpm.not-fixed", "nothing was changed: "+err.Error(), Fix{Text: "name php-fpm with --binary FILE"})
+		}
+		done, err := phpfpm.Apply(ctx, f.master.tree, f.Changes, time.Now(), phpfpm.Tester(binary, f.master.setup))
+		if err != nil {
+			return failed("php-fpm.not-fixed", err.Error())
+		}
+		changed = true
+		for i, c := range f.Changes {
+			say("changed " + c.File + "; the old one is " + done.Backups[i])
+		}
+	}
+	if !f.Reload {
+		return []Result{{Check: "php-fpm --fix", Target: f.Target, Outcome: OK, Summary: "the files are right; php-fpm does not run, so nothing could be asked"}}
+	}
+	if !changed && f.proved(ctx) == nil {
+		return []Result{{Check: "php-fpm --fix", Target: f.Target, Outcome: OK, Summary: "all is so already: nothing was changed"}}
+	}
+	if err := f.survey.config.Finder.Reload(f.master.Master); err != nil {
+		return failed("php-fpm.not-reloaded", "php-fpm was not reloaded: "+err.Error(), Fix{Text: "reload it", Command: fmt.Sprintf("kill -USR2 %d", f.master.PID)})
+	}
+	say(fmt.Sprintf("reloaded php-fpm (pid %d)", f.master.PID))
+	return f.prove(ctx, failed)
+}
+
+// binary is the php-fpm that tests the files.
+func (f *FPMFix) binary() (string, error) {
+	b := f.survey.config.Binary
+	if b == "" && f.master.Master != nil {
+		b = f.master.Binary
+	}
+	if b == "" {
+		b = phpfpm.FindBinary(f.master.config.Path)
+	}
+	if b == "" {
+		return "", errors.New("php-fpm itself, which must test the files, was not found")
+	}
+	if err := phpfpm.Trusted(b); err != nil {
+		return "", err
+	}
+	for _, c := range f.Changes {
+		if err := phpfpm.Trusted(path.Dir(f.master.tree.Outside(c.File))); err != nil {
+			return "", err
+		}
+	}
+	return b, nil
+}
+
+// proveWithin is how long a reload may take.
+const proveWithin = 10 * time.Second
+
+// prove asks the workers until they see what they should, or it is too late.
+func (f *FPMFix) prove(ctx context.Context, failed func(string, string, ...Fix) []Result) []Result {
+	ctx, cancel := context.WithTimeout(ctx, proveWithin)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		lacks := f.proved(ctx)
+		if lacks == nil {
+			return []Result{{Check: "php-fpm --fix", Target: f.Target, Outcome: OK, Summary: "proved: workers see " + strings.Join(f.names(), " and ")}}
+		}
+		select {
+		case <-tick.C:
+			if !lacks.final {
+				continue
+			}
+		case <-ctx.Done():
+		}
+		if lacks.empty != "" {
+			r := failed("php-fpm.restart-needed", lacks.Error(), Fix{Text: "restart php-fpm where it gets the variable: a reload does not change the master's own environment", Command: restart(f.master)})
+			return r
+		}
+		return failed("php-fpm.not-proved", "the files are changed and php-fpm is reloaded, but "+lacks.Error())
+	}
+}
+
+// unproved is what a worker does not see yet.
+type unproved struct {
+	text  string
+	empty string // a variable that workers get, but empty: the master lacks it
+	final bool   // the new files are in force, so that waiting does not help
+}
+
+func (u *unproved) Error() string { return u.text }
+
+func (f *FPMFix) proved(ctx context.Context) *unproved {
+	for _, pool := range f.master.setup.Pools {
+		w, ok := f.want[pool.Name]
+		if !ok {
+			continue
+		}
+		p := &fpmPool{master: f.master, pool: pool}
+		limited, cancel := context.WithTimeout(ctx, NetworkLimit)
+		p.ask(limited)
+		cancel()
+		if p.view == nil {
+			return &unproved{text: "pool " + pool.Name + " was not asked: " + p.why.Error()}
+		}
+		for _, n := range w.Names {
+			v := p.view.Vars[n]
+			if v.Empty {
+				return &unproved{"pool " + pool.Name + " gets " + n + " empty: the master does not have it", n, true}
+			}
+			if !v.Set() {
+				return &unproved{text: "pool " + pool.Name + " does not see " + n}
+			}
+		}
+		for n, value := range w.Values {
+			if got := p.view.Vars[n]; !got.Set() || phpfpm.Shown(n) && got.Value != value {
+				return &unproved{text: "pool " + pool.Name + " does not see the new " + n}
+			}
+		}
+		for _, n := range w.Hide {
+			if p.view.Vars[n].Set() {
+				return &unproved{text: "pool " + pool.Name + " still sees " + n}
+			}
+		}
+		if t := p.view.TokenFile; w.Values[varTokenFile] != "" && t != nil && !t.Readable {
+			return &unproved{text: "pool " + pool.Name + " cannot read " + w.Values[varTokenFile], final: true}
+		}
+	}
+	return nil
+}
+
+// names are all variables that workers shall see.
+func (f *FPMFix) names() []string {
+	var all []string
+	for _, w := range f.want {
+		all = append(all, w.Names...)
+		for n := range w.Values {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if len(all) == 0 {
+		return []string{"all that the master has"}
+	}
+	return all
+}

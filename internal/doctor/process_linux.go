@@ -1,0 +1,173 @@
+package doctor
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// maxAncestors bounds the way up from a process to pid 1.
+const maxAncestors = 32
+
+// Self is the program that called this one: it has this environment.
+func Self(name string, environ []string, home string) Program {
+	p := Program{Name: name, Env: NewEnviron(environ), Home: home}
+	p.Dir, _ = os.Getwd()
+	p.ancestry("/proc", os.Getppid())
+	return p
+}
+
+// ancestry fills in the ancestors from pid on.
+func (p *Program) ancestry(proc string, pid int) {
+	hidden := 0
+	p.Ancestors, hidden = ancestors(proc, pid)
+	if hidden > 0 && os.Geteuid() != 0 {
+		p.Unseen = append(p.Unseen, fmt.Sprintf("the environments of its ancestors, %d of which belong to others: as root it can be said whether one of them has a variable that was dropped on the way", hidden))
+	}
+}
+
+// Process is a running process as it sees the world. The error says that there
+// is none, or that its environment may not be read.
+func Process(pid int) (Program, error) { return process("/proc", pid) }
+
+func process(proc string, pid int) (Program, error) {
+	dir := filepath.Join(proc, strconv.Itoa(pid))
+	name, ppid, err := stat(dir)
+	if err != nil {
+		return Program{}, fmt.Errorf("there is no process %d", pid)
+	}
+	p := Program{Name: fmt.Sprintf("pid %d (%s)", pid, name)}
+	block, err := os.ReadFile(filepath.Join(dir, "environ"))
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return p, &NeedsRoot{fmt.Sprintf("the environment of process %d (%s) may be read by its user and by root only", pid, name)}
+	case err != nil: // it ended meanwhile
+		return p, fmt.Errorf("process %d (%s) ended while it was looked at", pid, name)
+	}
+	p.Env = ParseEnviron(block)
+	p.SDK = sdkOf(dir, name)
+	if root, err := os.Readlink(filepath.Join(dir, "root")); err != nil {
+		p.Unseen = append(p.Unseen, "the process's root directory: its user and root can see it; files are looked for in this one")
+	} else if root != "/" || !sameNamespace(dir, "mnt") {
+		p.Root = filepath.Join(dir, "root")
+	}
+	if p.Dir, err = os.Readlink(filepath.Join(dir, "cwd")); err != nil {
+		p.Unseen = append(p.Unseen, "the process's working directory: its user and root can see it")
+	}
+	if !sameNamespace(dir, "net") {
+		p.Elsewhere = fmt.Sprintf("the process has a network of its own: run rolecall doctor in it (nsenter --net --target %d rolecall doctor --pid %d, as root)", pid, pid)
+	}
+	p.Home = homeOf(dir, p)
+	p.ancestry(proc, ppid)
+	return p, nil
+}
+
+// NeedsRoot is the error for what only root (or the right user) can see.
+type NeedsRoot struct{ Msg string }
+
+func (e *NeedsRoot) Error() string { return e.Msg }
+
+// Hint is the command to type.
+func (e *NeedsRoot) Hint() string { return "try it with sudo" }
+
+// stat reads name and parent from /proc/PID/stat.
+func stat(dir string) (name string, ppid int, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err != nil {
+		return "", 0, err
+	}
+	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')') // a name may hold both
+	if open < 0 || end < open {
+		return "", 0, errors.New("no process status")
+	}
+	fields := strings.Fields(string(b[end+1:]))
+	if len(fields) < 2 {
+		return "", 0, errors.New("no process status")
+	}
+	ppid, err = strconv.Atoi(fields[1])
+	return string(b[open+1 : end]), ppid, err
+}
+
+// sameNamespace says whether the process shares a namespace with this one; true
+// where that cannot be seen.
+func sameNamespace(dir, kind string) bool {
+	theirs, err := os.Readlink(filepath.Join(dir, "ns", kind))
+	if err != nil {
+		return true
+	}
+	ours, err := os.Readlink("/proc/self/ns/" + kind)
+	return err != nil || ours == theirs
+}
+
+// sdkOf guesses the SDK from the program's name.
+func sdkOf(dir, name string) string {
+	if exe, err := os.Readlink(filepath.Join(dir, "exe")); err == nil {
+		name = filepath.Base(exe)
+	}
+	return SDKOf(name)
+}
+
+// homeOf is the home directory of the process's user, in its own passwd file.
+func homeOf(dir string, p Program) string {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return ""
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	uid := strconv.Itoa(int(st.Uid))
+	if p.Root == "" {
+		if u, err := user.LookupId(uid); err == nil {
+			return u.HomeDir
+		}
+		return ""
+	}
+	text, err := readSmall(p.path("/etc/passwd"))
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(text) {
+		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) >= 7 && f[2] == uid {
+			return f[5]
+		}
+	}
+	return ""
+}
+
+// ancestors are pid, its parents, and pid 1, as far as they can be read; hidden
+// is the number of those that cannot.
+func ancestors(proc string, pid int) (found []Ancestor, hidden int) {
+	for range maxAncestors {
+		if pid <= 0 {
+			break
+		}
+		dir := filepath.Join(proc, strconv.Itoa(pid))
+		name, ppid, err := stat(dir)
+		if err != nil {
+			break
+		}
+		a := Ancestor{PID: pid, Name: name}
+		if block, err := os.ReadFile(filepath.Join(dir, "environ")); err == nil {
+			a.Env = ParseEnviron(block)
+		} else {
+			hidden++
+		}
+		found = append(found, a)
+		if pid == 1 {
+			break
+		}
+		if pid = ppid; pid == 0 {
+			pid = 1 // in a container the way up ends outside; pid 1 has what it was given
+		}
+	}
+	return found, hidden
+}

@@ -1,0 +1,5 @@
+package phpfpm
+
+import "io/fs"
+
+func ownerOf(fs.FileInfo) string { return "" }
