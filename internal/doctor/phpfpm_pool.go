@@ -253,7 +253,7 @@ func (p *fpmPool) healthy() Result {
 		r.Summary = "workers see no variable, and use " + files[0]
 	default:
 		r.Summary = "nobody gives php-fpm a variable, so the SDK asks the instance metadata service"
-		r.Fixes = []Fix{{Command: "rolecall doctor imds"}}
+		r.Evidence = []Evidence{{Text: "rolecall doctor imds looks at that"}}
 	}
 	if p.view == nil {
 		r.Summary += ", by its files"

@@ -36,6 +36,9 @@ func healthyPHP() []Case {
 		{"static keys, given on as a pair", "", fpmWith(www("env[AWS_ACCESS_KEY_ID] = $AWS_ACCESS_KEY_ID", "env[AWS_SECRET_ACCESS_KEY] = $AWS_SECRET_ACCESS_KEY"),
 			"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=not-to-be-shown")},
 		{"three pools, each with its line", "", fpmWith(map[string]string{"pool.d/a.conf": pool("a", named), "pool.d/b.conf": pool("b", named), "pool.d/c.conf": pool("c", "clear_env=0")}, phpRelative+"="+secretPath)},
+		{"a pool that listens on TCP, as the official image does", "", func(s *Site) {
+			fpmWith(www("clear_env = no", "listen = "+fpmClosedPort(s.T)), phpRelative+"="+secretPath)(s)
+		}},
 		{"a stale relative URI that the pool hides", "", func(s *Site) {
 			fpmWith(www("clear_env = no", "env["+phpFull+"] = \""+s.Serve("--load", "fake", "--auth", "none").URL+"/\"", "env["+phpRelative+"] = $ROLECALL_UNSET"), phpRelative+"="+secretPath)(s)
 		}},
