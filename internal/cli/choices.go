@@ -45,7 +45,7 @@ func (a *app) choices(f *awsconfig.Files, profiles []profile) (list []profile, m
 		switch {
 		case err == nil:
 			found[in.Session] = roleEntries(in, roleLines(in.session, kept), own)
-			if in.good() && time.Since(kept.Listed) > listStale {
+			if in.good() && kept.Stale(time.Now()) {
 				a.listBehind(in.session)
 			}
 		case in.good() && errors.Is(err, fs.ErrNotExist):

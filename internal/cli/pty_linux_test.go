@@ -314,6 +314,21 @@ func TestRolesAtATerminal(t *testing.T) {
 	s.see("fake: 61 of 61 accounts, 182 roles")
 	s.see("Account 0059")
 	s.ends(0)
+
+	// After a new sign-in the list is shown at once, and asked for behind that.
+	s = atTerminal(t, env, "login", "--device")
+	s.ends(0)
+	before := aws.Calls("sso:ListAccounts")
+	s = atTerminal(t, env, "roles")
+	s.see("Account 0059")
+	s.ends(0)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := aws.WaitCalls(ctx, "sso:ListAccounts", before+1); err != nil {
+		t.Errorf("no new list is asked for: %v", err)
+	}
+	s = atTerminal(t, env, "roles", "--refresh") // waits for the process that lists
+	s.ends(0)
 }
 
 // TestExecAtATerminal: Ctrl-C and the size of the terminal are the program's.

@@ -14,10 +14,7 @@ import (
 	"rolecall/internal/sso"
 )
 
-const (
-	listStale = time.Hour              // a list that is older is asked for anew, behind the person's back
-	listPoll  = 100 * time.Millisecond // for another process that is listing
-)
+const listPoll = 100 * time.Millisecond // for another process that is listing
 
 type rolesOptions struct {
 	session string
@@ -136,7 +133,7 @@ func (a *app) listOf(ctx context.Context, s sso.Session, refresh bool) (login.Li
 	}
 	if !refresh {
 		if list, err := lists.Read(s); err == nil {
-			if time.Since(list.Listed) > listStale {
+			if list.Stale(time.Now()) {
 				a.listBehind(s)
 			}
 			return list, nil

@@ -31,8 +31,19 @@ func NewLists(dir string) Lists { return Lists{dir} }
 type List struct {
 	StartURL string        `json:"start_url"`
 	Region   string        `json:"region"`
-	Listed   time.Time     `json:"listed"` // zero: it may be that of another person by now
+	Listed   time.Time     `json:"listed"`
+	Outdated bool          `json:"outdated,omitempty"` // it may be that of another person by now
 	Accounts []sso.Account `json:"accounts"`
+}
+
+// stale is how old a list may be before it is asked for anew, behind the
+// person's back.
+const stale = time.Hour
+
+// Stale says whether it is time for a new list.
+func (l List) Stale(now time.Time) bool {
+	age := now.Sub(l.Listed)
+	return l.Outdated || age > stale || age < -time.Minute // a clock that was set
 }
 
 func (l Lists) path(s sso.Session) string {
@@ -61,7 +72,11 @@ func parseList(text []byte) (List, bool) {
 
 // Write keeps a list.
 func (l Lists) Write(s sso.Session, accounts []sso.Account, listed time.Time) error {
-	text, err := json.Marshal(List{s.StartURL, s.Region, listed.UTC().Truncate(time.Second), accounts})
+	return l.write(s, List{StartURL: s.StartURL, Region: s.Region, Listed: listed.UTC().Truncate(time.Second), Accounts: accounts})
+}
+
+func (l Lists) write(s sso.Session, list List) error {
+	text, err := json.Marshal(list)
 	if err != nil {
 		return err
 	}
@@ -75,7 +90,8 @@ func (l Lists) Write(s sso.Session, accounts []sso.Account, listed time.Time) er
 // have signed in.
 func (l Lists) Outdate(s sso.Session) {
 	if list, err := l.Read(s); err == nil {
-		_ = l.Write(s, list.Accounts, time.Time{}) // else it is some hours old at most
+		list.Outdated = true
+		_ = l.write(s, list) // else it is an hour old at most
 	}
 }
 

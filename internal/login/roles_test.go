@@ -373,13 +373,18 @@ func TestLists(t *testing.T) {
 	if got, err := l.Read(s); err != nil || got.Accounts[0].Roles[0] != "R" || !got.Listed.Equal(now.UTC().Truncate(time.Second)) {
 		t.Errorf("%+v, %v", got, err)
 	}
+	for age, want := range map[time.Duration]bool{0: false, 59 * time.Minute: false, 61 * time.Minute: true, -time.Hour: true} {
+		if got, _ := l.Read(s); got.Stale(now.Add(age)) != want {
+			t.Errorf("stale after %v: %v", age, !want)
+		}
+	}
 	other := s
 	other.StartURL = "https://y.awsapps.com/start" // the section was changed
 	if _, err := l.Read(other); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a list of another portal: %v", err)
 	}
 	l.Outdate(s)
-	if got, err := l.Read(s); err != nil || !got.Listed.IsZero() || len(got.Accounts) != 1 {
+	if got, err := l.Read(s); err != nil || !got.Stale(now) || !got.Listed.Equal(now.UTC().Truncate(time.Second)) || len(got.Accounts) != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
 	release, held, err := l.Hold(s)
