@@ -11,9 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 )
 
 // Here is how the machine or container that this runs on is asked, as an SDK in
@@ -32,9 +29,9 @@ const (
 	mostAnswer    = 64 << 10
 )
 
-// metadata is the client of the instance metadata service; nil with a reason
-// where it is not to be asked.
-func (h Here) metadata() (*imds.Client, string) {
+// metadata is the instance metadata service; nil with a reason where it is not
+// to be asked.
+func (h Here) metadata() (*metadata, string) {
 	if strings.EqualFold(h.Getenv("AWS_EC2_METADATA_DISABLED"), "true") {
 		return nil, "AWS_EC2_METADATA_DISABLED is set"
 	}
@@ -45,9 +42,46 @@ func (h Here) metadata() (*imds.Client, string) {
 			endpoint = metadataIPv6
 		}
 	}
-	return imds.New(imds.Options{Endpoint: endpoint, HTTPClient: h.client(), Retryer: aws.NopRetryer{}, ClientEnableState: imds.ClientEnabled,
-		EnableFallback: aws.FalseTernary}), ""
+	return &metadata{strings.TrimSuffix(endpoint, "/"), h.client()}, ""
 }
+
+// metadata asks the service as version 2 of it wants: each time with a new
+// token, so that what is seen is what a new program would see.
+type metadata struct {
+	endpoint string
+	client   *http.Client
+}
+
+func (m *metadata) get(ctx context.Context, path string) (string, error) {
+	token, err := m.do(ctx, http.MethodPut, "api/token", "X-aws-ec2-metadata-token-ttl-seconds", "60")
+	if err != nil {
+		return "", err
+	}
+	return m.do(ctx, http.MethodGet, "meta-data/"+path, "X-aws-ec2-metadata-token", token)
+}
+
+func (m *metadata) do(ctx context.Context, method, path, header, value string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, m.endpoint+"/latest/"+path, nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set(header, value)
+	resp, err := m.client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer))
+	if resp.StatusCode != http.StatusOK {
+		return "", statusError(resp.StatusCode)
+	}
+	return strings.TrimSpace(string(b)), err
+}
+
+// statusError is an answer of the metadata service that is none.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("status %d", int(e)) }
 
 func (h Here) client() *http.Client {
 	return &http.Client{Timeout: orDuration(h.Timeout, time.Second), Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true},
@@ -60,21 +94,11 @@ func (h Here) InstanceID(ctx context.Context) string {
 	if client == nil {
 		return ""
 	}
-	id, err := getMetadata(ctx, client, "instance-id")
+	id, err := client.get(ctx, "instance-id")
 	if err != nil || CheckInstanceID(id) != nil {
 		return ""
 	}
 	return id
-}
-
-func getMetadata(ctx context.Context, client *imds.Client, path string) (string, error) {
-	out, err := client.GetMetadata(ctx, &imds.GetMetadataInput{Path: path})
-	if err != nil {
-		return "", err
-	}
-	defer out.Content.Close()
-	b, err := io.ReadAll(io.LimitReader(out.Content, mostAnswer))
-	return strings.TrimSpace(string(b)), err
 }
 
 // InstanceChecks ask the metadata service of this instance for the role.
@@ -87,7 +111,7 @@ func (h Here) InstanceChecks(ctx context.Context, n Name) []Check {
 		c.bad(checkSkipped, name, "", "%s", why)
 		return c
 	}
-	list, err := getMetadata(ctx, client, "iam/security-credentials/")
+	list, err := client.get(ctx, "iam/security-credentials/")
 	if err != nil {
 		status := statusOf(err)
 		switch {
@@ -107,7 +131,7 @@ func (h Here) InstanceChecks(ctx context.Context, n Name) []Check {
 		c.bad(checkFailed, name, "wait a minute after a change; then: rolecall role verify "+role+" --instance INSTANCE", "it hands out the role %s", got)
 		return c
 	}
-	text, err := getMetadata(ctx, client, "iam/security-credentials/"+role)
+	text, err := client.get(ctx, "iam/security-credentials/"+role)
 	var a struct {
 		Code, Expiration string
 		AccessKeyID      string `json:"AccessKeyId"`
@@ -194,13 +218,11 @@ func (h Here) TaskChecks(ctx context.Context, n Name) []Check {
 	return c
 }
 
-// statusOf is the HTTP status in an SDK's error, 0 where there was no answer.
+// statusOf is the HTTP status in an error, 0 where there was no answer.
 func statusOf(err error) int {
-	var answer interface{ HTTPStatusCode() int }
-	if errors.As(err, &answer) {
-		return answer.HTTPStatusCode()
-	}
-	return 0
+	var status statusError
+	errors.As(err, &status)
+	return int(status)
 }
 
 func unanswered(err error) string {
