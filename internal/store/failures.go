@@ -32,12 +32,12 @@ func (n failure) err() error {
 // Failed says how the last fetch of what belongs under key failed and how long
 // ago, or nil when it did not. dropped says that upstream has denied it for so
 // long that nothing kept elsewhere may stand in for it.
-func (f *File) Failed(key string) (err error, ago time.Duration, dropped bool) {
+func (f *File) Failed(key string) (ago time.Duration, dropped bool, err error) {
 	n, ok := f.failed(f.c.Sealer.Name(key))
 	if !ok {
-		return nil, 0, false
+		return 0, false, nil
 	}
-	return n.err(), f.c.Now().Sub(n.At), !n.Denied.IsZero() && n.At.Sub(n.Denied) >= grace
+	return f.c.Now().Sub(n.At), !n.Denied.IsZero() && n.At.Sub(n.Denied) >= grace, n.err()
 }
 
 func (f *File) failed(name string) (n failure, ok bool) {

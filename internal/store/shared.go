@@ -95,7 +95,7 @@ func (s *Shared) recall(key string) {
 	if e, err := s.File.read(name); err == nil {
 		s.Fleet.seen(name, e.c.Expires)
 	}
-	if _, _, dropped := s.File.Failed(key); dropped {
+	if _, dropped, _ := s.File.Failed(key); dropped {
 		s.Fleet.denied.lose(name)
 	}
 }
@@ -115,7 +115,7 @@ func (s *Shared) Denied(key string) bool {
 	if s.File == nil {
 		return s.Fleet.denied.lasting(s.Fleet.sealer.Name(key))
 	}
-	_, _, dropped := s.File.Failed(key)
+	_, dropped, _ := s.File.Failed(key)
 	return dropped
 }
 

@@ -228,7 +228,7 @@ func TestFailureIsShared(t *testing.T) {
 		t.Errorf("%d further calls", n)
 	}
 	f := newFile(t, dir)
-	if err, ago, dropped := f.Failed("dev"); err == nil || ago < 0 || ago > time.Minute || dropped {
+	if ago, dropped, err := f.Failed("dev"); err == nil || ago < 0 || ago > time.Minute || dropped {
 		t.Errorf("%v %v %v", err, ago, dropped)
 	}
 	leaks(t, dir)
@@ -239,7 +239,7 @@ func TestFailureIsShared(t *testing.T) {
 		}
 	}
 	update(t, f, none, u.fetch)
-	if err, _, _ := f.Failed("dev"); err != nil {
+	if _, _, err := f.Failed("dev"); err != nil {
 		t.Errorf("after a success: %v", err)
 	}
 }
@@ -304,7 +304,7 @@ func TestCancelledFetchIsNoFailure(t *testing.T) {
 	f := newFile(t, t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	_, _, _ = f.Update(ctx, "dev", all, func(ctx context.Context) (creds.Credentials, error) { cancel(); return fails(creds.Unavailable)(ctx) })
-	if err, _, _ := f.Failed("dev"); err != nil {
+	if _, _, err := f.Failed("dev"); err != nil {
 		t.Errorf("noted: %v", err)
 	}
 	name := f.c.Sealer.Name("dev")
@@ -312,7 +312,7 @@ func TestCancelledFetchIsNoFailure(t *testing.T) {
 		if err := os.WriteFile(f.path(name, failExt), []byte(bad), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err, _, _ := f.Failed("dev"); err != nil {
+		if _, _, err := f.Failed("dev"); err != nil {
 			t.Errorf("%q was believed", bad)
 		}
 	}
