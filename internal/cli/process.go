@@ -200,7 +200,7 @@ func (p *process) update(ctx context.Context, kept *store.Shared, s *source.Sour
 	if c, left, ok := kept.Peek(s.Key); ok && left > unhurried && kept.File.Busy(s.Key) {
 		return c, nil // the next one will print what is fetched now
 	}
-	if c, err, ok := p.soon(kept, s.Key); ok {
+	if c, ok, err := p.soon(kept, s.Key); ok {
 		return c, err
 	}
 	var old creds.Credentials // good for a while, though not fresh
@@ -228,13 +228,13 @@ const (
 // soon answers without another try when the last one has just failed: programs
 // that start one after another must neither wait each for a source that is
 // down, nor ask it over and over.
-func (p *process) soon(kept *store.Shared, key string) (c creds.Credentials, err error, ok bool) {
+func (p *process) soon(kept *store.Shared, key string) (c creds.Credentials, ok bool, err error) {
 	if kept.File == nil {
-		return c, nil, false
+		return c, false, nil
 	}
 	ago, _, err := kept.File.Failed(key)
 	if err == nil {
-		return c, nil, false
+		return c, false, nil
 	}
 	c, left, have := kept.Peek(key)
 	pause := again
@@ -244,11 +244,11 @@ func (p *process) soon(kept *store.Shared, key string) (c creds.Credentials, err
 	switch {
 	case have && left > usable && ago < pause:
 		p.insteadOf(err)
-		return c, nil, true
+		return c, true, nil
 	case ago < atOnce:
-		return creds.Credentials{}, err, true
+		return creds.Credentials{}, true, err
 	}
-	return c, nil, false
+	return c, false, nil
 }
 
 // insteadOf says that what is printed is not what it should be.
