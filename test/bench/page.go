@@ -16,7 +16,9 @@ import (
 func (b *bench) policy() error { return b.tests("policy", "rolecall/internal/slot") }
 
 // roles runs the tests of the list of roles and of the picker.
-func (b *bench) roles() error { return b.tests("roles", "rolecall/internal/cli", "rolecall/test/signin") }
+func (b *bench) roles() error {
+	return b.tests("roles", "rolecall/internal/cli", "rolecall/test/signin")
+}
 
 // tests runs those tests of packages that note figures.
 func (b *bench) tests(name string, packages ...string) error {
