@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -147,7 +148,11 @@ func TestFigurePickerKey(t *testing.T) {
 		_ = p.View()
 		best = min(best, time.Since(began)/3)
 	}
-	figure.Note(t, "picker: filtering 3,000 entries, each key", "≤ 16 ms", best.Round(100*time.Microsecond).String(), best > 16*time.Millisecond)
+	most := 16 * time.Millisecond
+	if os.Getenv("ROLECALL_FIGURES") == "" {
+		most *= 3 // among other tests, and with the race detector
+	}
+	figure.Note(t, "picker: filtering 3,000 entries, each key", "≤ 16 ms", best.Round(100*time.Microsecond).String(), best > most)
 }
 
 func BenchmarkPickerKey(b *testing.B) {
