@@ -32,7 +32,7 @@ lint: tools ## gofmt, go vet, staticcheck
 cross: ## compile and vet for every platform
 	@sh script/cross
 
-bench: ## benchmarks (BENCH=regexp)
+bench: ## figures beside a baseline, into docs/performance.md (BENCH=word: only some)
 	@sh script/bench '$(BENCH)'
 
 fuzz: ## every fuzz target for FUZZTIME (60s)
@@ -45,11 +45,17 @@ tools: ## install staticcheck into bin/tools
 	@sh script/tools
 
 clean: ## remove what was built and installed here
-	rm -rf bin dist test/clients/js/node_modules
+	rm -rf bin dist test/clients/js/node_modules test/mock/js/node_modules
 
 .PHONY: reliability
 reliability: ## docs/reliability.md, from a run of the fault matrix
 	@mkdir -p bin/test && rm -f bin/test/faults.json
 	ROLECALL_RESULTS=$(CURDIR)/bin/test/faults.json go test -race -count=1 -timeout 10m ./test/faults
-	ROLECALL_RESULTS=$(CURDIR)/bin/test/faults.json go test -count=1 -timeout 10m ./test/faults
+	ROLECALL_RESULTS=$(CURDIR)/bin/test/faults.json go test -count=1 -timeout 10m ./test/faults ./internal/store ./test/process
 	go run ./test/faults/report -o docs/reliability.md bin/test/faults.json
+
+.PHONY: clients
+clients: setup ## docs/clients.md, from a run of all clients by all ways in
+	@mkdir -p bin/test && rm -f bin/test/clients.json
+	ROLECALL_CLIENTS=$(CURDIR)/bin/test/clients.json go test -count=1 -timeout 10m -run '^TestMatrix$$' ./test/clients
+	go run ./test/clients/matrix/report -o docs/clients.md bin/test/clients.json

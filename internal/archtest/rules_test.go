@@ -19,11 +19,16 @@ func floors() map[string]int {
 		"internal/privatefile": 0,
 		"internal/harden":      0,
 		"internal/footprint":   0,
+		"internal/rewrite":     0,
+		"internal/notify":      0,
+		"internal/exposition":  0,
+		"internal/linklocal":   0,
 
 		"internal/creds":     1,
 		"internal/peer":      1,
 		"internal/awsconfig": 1,
 		"internal/config":    1,
+		"internal/sso":       1,
 
 		"internal/slot":     2,
 		"internal/source":   2,
@@ -38,6 +43,7 @@ func floors() map[string]int {
 		"internal/daemon": 3,
 
 		"internal/demo": 4,
+		"internal/mock": 4,
 
 		"internal/cli": 5,
 
@@ -46,7 +52,7 @@ func floors() map[string]int {
 }
 
 // standIn is the fake AWS. It stands on no floor: it imports nothing of ours,
-// and only tests, demo and the cli (its mock command) may import it.
+// and only tests, demo and mock may import it.
 const standIn = "internal/fakeaws"
 
 // exceptions are imports within one floor that are allowed all the same, each
@@ -55,6 +61,10 @@ const standIn = "internal/fakeaws"
 func exceptions() map[string]map[string]string {
 	return map[string]map[string]string{
 		"internal/awsconfig": {"internal/creds": "only its Secret, so that a key read from a file cannot print itself"},
+		"internal/sso": {
+			"internal/creds":     "only its Secret, so that a token read from a file cannot print itself",
+			"internal/awsconfig": "which sessions there are stands in the AWS files",
+		},
 	}
 }
 
@@ -69,8 +79,10 @@ func onlys() []only {
 	return []only{
 		{"github.com/aws/", []string{"internal/source", "internal/login", "internal/roles"},
 			"the AWS SDK changes often, and its errors may hold secrets: one room turns its answers into creds"},
+		{"github.com/aws/aws-sdk-go-v2/feature/ec2/imds", nil, "internal/source speaks to the metadata service itself: the SDK's client asks IMDSv1 and proxies by itself, and gives up after half a second"},
 		{"github.com/spf13/", []string{"internal/cli"}, "flags are the command line's business"},
 		{"charm.land/", []string{"internal/cli"}, "only the command line draws on a terminal"},
+		{module + "/internal/mock", []string{"internal/cli"}, "a mock is run by its command, and by tests as a process"},
 		{"golang.org/x/term", []string{"internal/cli"}, "only the command line speaks to a terminal"},
 		{"github.com/BurntSushi/toml", []string{"internal/config"}, "only config knows how the configuration file is written"},
 		{"github.com/redis/", []string{"internal/store"}, "where shared credentials are kept is the store's business"},
@@ -104,6 +116,14 @@ func forbidden() map[string]map[string]string {
 			http:      "it reads files and never the network",
 			"net":     "it reads files and never the network",
 			"os/exec": "it tells which helper programs are named, and runs none",
+		},
+		"internal/sso": {
+			http:      "it reads files and never the network",
+			"net":     "it reads files and never the network",
+			"os/exec": "signing in is for login",
+		},
+		"internal/login": {
+			ours + "awsconfig": "it is told which session to sign in to",
 		},
 		"internal/config": {
 			http: "settings are data: the daemon makes servers of them",
@@ -184,10 +204,10 @@ func floorFault(from string, floor int, to string) string {
 		return "the fake AWS must stand for AWS, so it knows nothing of ours"
 	}
 	if to == standIn {
-		if from == "internal/demo" || from == "internal/cli" {
+		if from == "internal/demo" || from == "internal/mock" {
 			return ""
 		}
-		return "only tests, demo, and the cli's mock command may use the fake AWS"
+		return "only tests, demo, and mock may use the fake AWS"
 	}
 	if from == "" && to != "internal/cli" {
 		return "main only hands over to cli"

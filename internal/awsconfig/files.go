@@ -1,6 +1,8 @@
 package awsconfig
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"rolecall/internal/creds"
@@ -49,6 +51,9 @@ func (f *Files) Profile(name string) (*Section, bool) { return find(f.profiles, 
 
 // SSOSession returns the section [sso-session name].
 func (f *Files) SSOSession(name string) (*Section, bool) { return find(f.sessions, name) }
+
+// SSOSessionNames lists the sections [sso-session], sorted.
+func (f *Files) SSOSessionNames() []string { return slices.Sorted(maps.Keys(f.sessions)) }
 
 // Services returns the section [services name].
 func (f *Files) Services(name string) (*Section, bool) { return find(f.services, name) }

@@ -46,12 +46,16 @@ type app struct {
 
 // Main runs the command that s.Args name and returns the exit code.
 func Main(s Surroundings) int {
+	a := &app{stdin: s.Stdin, stdout: s.Stdout, stderr: s.Stderr, getenv: s.Getenv, environ: s.Environ}
+	if a.processAtOnce(s.Args) {
+		return exitFine
+	}
+	a.version = buildOf(s.Version)
 	// The first signal ends the command in an orderly way; for the second the
 	// system's default is in force again, which ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	a := &app{stdin: s.Stdin, stdout: s.Stdout, stderr: s.Stderr, getenv: s.Getenv, environ: s.Environ, version: buildOf(s.Version)}
 	root := a.root()
 	root.SetArgs(s.Args)
 	return exit(ctx, a.stderr, root.ExecuteContext(ctx))
@@ -92,6 +96,7 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 	root.AddGroup(
 		&cobra.Group{ID: groupServe, Title: "The daemon:"},
 		&cobra.Group{ID: groupSlots, Title: "Its slots:"},
+		&cobra.Group{ID: groupSignIn, Title: "Signing in:"},
 		&cobra.Group{ID: groupUse, Title: "Programs that use it:"},
 		&cobra.Group{ID: groupRest, Title: "Other:"},
 	)
@@ -104,8 +109,11 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 	}
 	add(groupServe, a.serveCommand(), a.statusCommand(), a.reloadCommand(), a.configCommand(), a.demoCommand())
 	add(groupSlots, a.loadCommand(), a.unloadCommand(), a.profileCommand(), a.listCommand(), a.refreshCommand())
+	add(groupSignIn, a.loginCommand(), a.logoutCommand(), a.rolesCommand(), a.profilesCommand())
 	add(groupUse, a.envCommand(), a.execCommand(), a.processCommand())
-	add(groupRest, a.doctorCommand(), a.storeCommand(), a.versionCommand(), a.completionCommand())
+	add(groupRest, a.storeCommand(), a.versionCommand(), a.completionCommand())
+	add(groupRest, a.doctorCommand())
+	add(groupRest, a.mockCommand())
 	root.AddCommand(a.ecsCommand())
 	return root
 }
@@ -114,7 +122,10 @@ const (
 	groupServe = "serve"
 	groupSlots = "slots"
 	groupUse   = "use"
-	groupRest  = "rest"
+
+	groupSignIn = "sign-in"
+
+	groupRest = "rest"
 )
 
 // unknownCommand names what is nearest to the word.

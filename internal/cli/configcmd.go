@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/config"
+	"rolecall/internal/store"
 )
 
 const configSample = "rolecall config sample"
@@ -37,7 +38,7 @@ func (a *app) configCheckCommand() *cobra.Command {
 		Short:   "Say everything that is wrong with the configuration file",
 		Example: "  rolecall config check --config ./config.toml",
 		Args:    noArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			dirs, err := a.dirs()
 			if err != nil && file == "" && a.getenv("ROLECALL_CONFIG") == "" {
 				return err
@@ -49,6 +50,12 @@ func (a *app) configCheckCommand() *cobra.Command {
 			where := s.Path
 			if where == "" {
 				where = dirs.Config + " is not there; the defaults"
+			}
+			if s.Store != config.StoreMemory {
+				for _, problem := range store.Check(dirs.Store, fleetOf(s)) {
+					f := asFailure(c.Context(), problem)
+					a.warn("credentials will not be kept as the configuration says: "+f.msg, f.hint)
+				}
 			}
 			_, err = fmt.Fprintf(a.stdout, "%s: fine\n", where)
 			return err

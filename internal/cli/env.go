@@ -2,10 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"rolecall/internal/config"
 )
 
 type envOptions struct {
@@ -14,6 +17,7 @@ type envOptions struct {
 	format  string
 	token   bool
 	noFiles bool
+	imds    bool
 }
 
 func (a *app) envCommand() *cobra.Command {
@@ -32,15 +36,19 @@ credentials, they win; rolecall warns of it, and --no-aws-files hides both files
 
 Of token and token file only one is set, as Java looks at them in another order than
 the rest. Old SDKs (boto3 before 1.34, the aws CLI of Debian 12) know no token file:
---token prints the token itself, which others may then see in the environment.`,
+--token prints the token itself, which others may then see in the environment.
+
+--imds points programs at the metadata service in place of the container endpoint, where
+the daemon serves it (rolecall serve --imds): for those that know no other.`,
 		Example: `  eval "$(rolecall env)"
   rolecall env --slot prod --format fish | source
+  eval "$(rolecall env --imds)"
   rolecall env --format powershell | Out-String | Invoke-Expression
   rolecall env --format dotenv > .env
   rolecall env --token --format docker > docker.env && docker run --network host --env-file docker.env IMAGE`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := exclusive(c, "slot", "source"); err != nil {
+			if err := errors.Join(exclusive(c, "slot", "source"), exclusive(c, "imds", "slot"), exclusive(c, "imds", "source"), exclusive(c, "imds", "server")); err != nil {
 				return err
 			}
 			if err := checkSlot(c, o.slot); err != nil {
@@ -65,6 +73,7 @@ the rest. Old SDKs (boto3 before 1.34, the aws CLI of Debian 12) know no token f
 		return formats, cobra.ShellCompDirectiveNoFileComp
 	})
 	c.Flags().BoolVar(&o.token, "token", false, "print the authorization token itself and not its file")
+	c.Flags().BoolVar(&o.imds, "imds", false, "point at the metadata service, which has the default slot only")
 	c.Flags().BoolVar(&o.noFiles, "no-aws-files", false, "hide ~/.aws/config and ~/.aws/credentials from the programs")
 	a.serverFlags(c)
 	return c
@@ -76,6 +85,11 @@ func (a *app) env(ctx context.Context, o envOptions) error {
 		return err
 	}
 	h.NoFiles = o.noFiles
+	if o.imds {
+		if h.IMDS, err = a.metadataURL(ctx); err != nil {
+			return err
+		}
+	}
 	if o.token {
 		if h.Token, err = readToken(h.TokenFile); err != nil {
 			return err
@@ -85,12 +99,28 @@ func (a *app) env(ctx context.Context, o envOptions) error {
 	if err := writeVariables(a.stdout, o.format, set, unset); err != nil {
 		return err
 	}
-	if o.format == "docker" && h.TokenFile != "" && !o.token {
+	if o.format == "docker" && h.TokenFile != "" && !o.token && !o.imds {
 		a.warn("the container must see the authorization token's file",
 			"docker run --network host -v "+shellWord(h.TokenFile)+":"+shellWord(h.TokenFile)+":ro --env-file FILE IMAGE; or use --token")
 	}
 	a.warnOfDefault(h)
 	return nil
+}
+
+// metadataURL is where this user's daemon serves instance metadata to programs
+// of this machine. It ends in a slash: the aws CLI of Debian 12 puts a path behind
+// it as it is, and all others take it.
+func (a *app) metadataURL(ctx context.Context) (string, error) {
+	st, err := a.status(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, l := range st.Listeners {
+		if l.Endpoint == "imds" {
+			return strings.Replace(l.URL, "//0.0.0.0:", "//127.0.0.1:", 1), nil
+		}
+	}
+	return "", failed("the daemon serves no instance metadata", "rolecall serve --imds "+config.DefaultIMDSListen)
 }
 
 // reach is how a program reaches a slot, or a source, of this user's daemon or

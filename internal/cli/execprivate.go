@@ -10,20 +10,32 @@ import (
 
 	"rolecall/internal/config"
 	"rolecall/internal/daemon"
+	"rolecall/internal/source"
 )
 
 // execPrivate runs a program beside a daemon of its own, which ends with it.
 func (a *app) execPrivate(ctx context.Context, o execOptions, path string) error {
-	s, err := a.resolver().Resolve(o.source)
+	here := a.resolver()
+	s, err := here.Resolve(o.source)
 	if err != nil {
 		return err
+	}
+	kept := here.Sessions()
+	if len(s.Devices) > 0 {
+		// A code is asked for before the program has the terminal.
+		if err := a.withCodes(ctx, mfaOptions{}, giveHere(here, o.source, false), func() error {
+			_, err := s.Provider.Retrieve(ctx)
+			return err
+		}); err != nil {
+			return err
+		}
 	}
 	// The program decides when to end: signals go to it, and the daemon stays
 	// until it has.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ready := make(chan daemon.Ready, 1)
 	ended := make(chan error, 1)
-	go func() { ended <- daemon.Run(serving, a.privateDaemon(o.source, ready)) }()
+	go func() { ended <- daemon.Run(serving, a.privateDaemon(o.source, kept, ready)) }()
 	defer func() { stop(); <-ended }()
 	var r daemon.Ready
 	select {
@@ -51,7 +63,7 @@ func (a *app) execPrivate(ctx context.Context, o execOptions, path string) error
 }
 
 // privateDaemon serves one source to whoever has the token of ready.
-func (a *app) privateDaemon(source string, ready chan<- daemon.Ready) daemon.Config {
+func (a *app) privateDaemon(text string, kept source.Sessions, ready chan<- daemon.Ready) daemon.Config {
 	return daemon.Config{
 		Settings: func() (config.Config, error) {
 			c := config.Default()
@@ -60,16 +72,17 @@ func (a *app) privateDaemon(source string, ready chan<- daemon.Ready) daemon.Con
 				return c, err
 			}
 			c.Listen = []config.ListenAddr{addr}
-			c.Load = source
+			c.Load = text
 			c.Auth.Mode = config.AuthToken
 			c.Log.Level = slog.LevelError
 			return c, c.Check()
 		},
-		Getenv: a.getenv, Environ: a.environ, Home: a.home(),
+		Getenv: a.getenv, Environ: a.environ, Home: a.home(), SSOSessions: a.ssoSessionsFile(),
 		Stderr: a.stderr, Terminal: terminal(a.stderr),
-		Ready:   func(r daemon.Ready) { ready <- r },
-		Version: a.version.Version,
-		Private: true,
+		Ready:    func(r daemon.Ready) { ready <- r },
+		Version:  a.version.Version,
+		Private:  true,
+		Sessions: kept,
 	}
 }
 

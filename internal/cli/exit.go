@@ -93,6 +93,13 @@ func asFailure(ctx context.Context, err error) *failure {
 // visible keeps text that others chose (names, messages of a server) from
 // moving the cursor or looking like something else. Line breaks stay.
 func visible(s string) string {
+	plain := true
+	for i := range len(s) {
+		plain = plain && (s[i] >= ' ' && s[i] <= '~' || s[i] == '\n')
+	}
+	if plain {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
 		if r != '\n' && (unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) || r == unicode.ReplacementChar) {
 			return '?'

@@ -20,7 +20,9 @@ type loadOptions struct {
 	account string
 	role    string
 	arn     string
+	session string
 	json    bool
+	mfa     mfaOptions
 }
 
 func (a *app) loadCommand() *cobra.Command {
@@ -30,9 +32,15 @@ func (a *app) loadCommand() *cobra.Command {
 		Short: "Fill the default slot, or a named one",
 		Long: `Load credentials into a slot of the daemon, which keeps them fresh from then on.
 
-SOURCE is a profile of ~/.aws/config (NAME or profile:NAME), imds, container, env,
-default, role:ARN, role:ARN@SOURCE, or fake to try things out. Without SOURCE, on a
-terminal, you choose one of your profiles.
+SOURCE is a profile of ~/.aws/config (NAME or profile:NAME), a role of an SSO session
+(sso:SESSION/ACCOUNT/ROLE), imds, container, env, default, role:ARN, role:ARN@SOURCE, or
+fake to try things out. Without SOURCE, on a terminal, you choose among your profiles and
+the roles of the SSO sessions that you are signed in to. --account with --role, and --arn
+of a role that SSO gives, need no profile.
+
+Where the profile names an mfa_serial, you are asked for the code of that device here.
+The daemon keeps the session that AWS gives for it, and asks for no other code until
+that ends (12 hours; mfa_session in the configuration).
 
 With --server the credentials are resolved here and uploaded; nobody refreshes them
 there. Exit code 4 says that a login is needed first.`,
@@ -40,7 +48,10 @@ there. Exit code 4 says that a login is needed first.`,
   rolecall load dev                  # into the default slot
   rolecall load prod --slotted       # into the slot prod, served at /slot/prod
   rolecall load role:arn:aws:iam::123456789012:role/audit@prod --slot audit
-  rolecall load --account 123456789012 --role ReadOnly`,
+  rolecall load admin --mfa-process "ykman oath accounts code -s aws"
+  rolecall load --account 123456789012 --role ReadOnly
+  rolecall load --account 123456789012 --role ReadOnly --sso-session corp
+  rolecall load sso:corp/123456789012/ReadOnly`,
 		Args: oneSource,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -55,6 +66,7 @@ there. Exit code 4 says that a login is needed first.`,
 	}
 	a.loadFlags(c, &o)
 	c.Flags().BoolVar(&o.json, "json", false, "print the result as JSON")
+	o.mfa.flags(c)
 	a.serverFlags(c)
 	return c
 }
@@ -62,9 +74,10 @@ there. Exit code 4 says that a login is needed first.`,
 func (a *app) loadFlags(c *cobra.Command, o *loadOptions) {
 	a.slotFlag(c, &o.slot, "fill the slot `NAME` and not the default one")
 	c.Flags().BoolVar(&o.slotted, "slotted", false, "fill the slot that is named after the profile")
-	c.Flags().StringVar(&o.account, "account", "", "with --role: the profile for a role of this account `ID`")
+	c.Flags().StringVar(&o.account, "account", "", "with --role: a role of this account `ID`, of a profile or of an SSO session")
 	c.Flags().StringVar(&o.role, "role", "", "with --account: the `NAME` of the role")
-	c.Flags().StringVar(&o.arn, "arn", "", "the profile for the role of this `ARN`, or the role itself, assumed with the default credentials")
+	c.Flags().StringVar(&o.arn, "arn", "", "the profile or the SSO session's role of this `ARN`, or the role itself, assumed with the default credentials")
+	a.sessionNameFlag(c, &o.session, "with --account and --role, or --arn: of the SSO session `NAME`")
 }
 
 func (o *loadOptions) check(c *cobra.Command) error {
@@ -74,6 +87,8 @@ func (o *loadOptions) check(c *cobra.Command) error {
 		return wrongUsage("--account and --role belong together", c.CommandPath()+" --account 123456789012 --role NAME")
 	case o.source != "" && (o.role != "" || o.arn != ""):
 		return wrongUsage("SOURCE, --account with --role, and --arn exclude each other", help)
+	case o.session != "" && o.role == "" && o.arn == "":
+		return wrongUsage("--sso-session belongs to --account with --role, or to --arn", c.CommandPath()+" --account 123456789012 --role NAME --sso-session "+shellWord(o.session))
 	case o.role != "" && o.arn != "":
 		return wrongUsage("--arn excludes --account and --role", help)
 	case o.arn != "" && (creds.AccountFromARN(o.arn) == "" || creds.RoleNameFromARN(o.arn) == ""):
@@ -88,6 +103,11 @@ func (o *loadOptions) check(c *cobra.Command) error {
 	}
 	if err := exclusive(c, "slot", "slotted"); err != nil {
 		return err
+	}
+	if c.Flags().Lookup("mfa-code") != nil {
+		if err := o.mfa.check(c); err != nil {
+			return err
+		}
 	}
 	return checkSlot(c, o.slot)
 }
@@ -110,11 +130,15 @@ func (a *app) load(ctx context.Context, o loadOptions) error {
 	if err != nil {
 		return err
 	}
-	result, err := d.Load(ctx, control.LoadRequest{Slot: o.slot, Source: source})
+	var result control.LoadResult
+	err = a.withCodes(ctx, o.mfa, giveDaemon(d, source, false), func() (err error) {
+		result, err = d.Load(ctx, control.LoadRequest{Slot: o.slot, Source: source, Ask: a.canAsk(o.mfa)})
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	a.remember(result.Slot.Profile)
+	a.remember(recentKey(result.Slot))
 	if o.json {
 		if err := writeJSON(a.stdout, result); err != nil {
 			return err
@@ -164,29 +188,28 @@ func (a *app) chooseSource(ctx context.Context, o loadOptions) (string, error) {
 	}
 	all := profilesOf(f)
 	if o.role != "" || o.arn != "" {
-		found := withRole(all, o.account, o.role, o.arn)
-		switch {
-		case len(found) == 0 && o.arn != "":
-			return "role:" + strings.NewReplacer("%", "%25", "@", "%40").Replace(o.arn), nil
-		case len(found) == 0:
-			return "", failed(fmt.Sprintf("no profile is for the role %s of account %s", o.role, o.account),
-				"aws configure sso, to write one; or assume the role with rolecall load --arn ARN")
-		case len(found) > 1:
-			a.warn(fmt.Sprintf("%d profiles are for this role; %s is taken, the first of them", len(found), found[0].Name), "")
-		}
-		return "profile:" + found[0].Name, nil
+		return a.roleSource(f, all, o)
 	}
 	in, out, done := a.screen()
 	defer done()
 	if in == nil {
 		return "", wrongUsage("no SOURCE is named, and there is no terminal to choose one at", "rolecall load PROFILE")
 	}
-	if len(all) == 0 {
+	entries, more := a.choices(f, all)
+	if len(entries) == 0 && more == nil {
 		return "", failed("the AWS files have no profile with credentials: "+f.Paths.Config+", "+f.Paths.Credentials, "aws configure sso")
 	}
-	p, err := pick(ctx, in, out, a.environ(), byRecency(all, a.recent()))
+	p, err := pick(ctx, in, out, a.environ(), entries, more)
 	if err != nil {
 		return "", err
 	}
-	return "profile:" + p.Name, nil
+	return p.source(), nil
+}
+
+// recentKey is what the picker knows a slot's source by.
+func recentKey(s control.Slot) string {
+	if strings.HasPrefix(s.Source, "sso:") {
+		return s.Source
+	}
+	return s.Profile
 }

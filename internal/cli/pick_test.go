@@ -8,6 +8,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"rolecall/test/figure"
 )
 
 func TestMatch(t *testing.T) {
@@ -133,8 +135,8 @@ func TestPicker(t *testing.T) {
 	}
 }
 
-// A key among 3,000 profiles is answered within a frame.
-func TestPickerIsQuick(t *testing.T) {
+// A key among 3,000 entries is answered within a frame.
+func TestFigurePickerKey(t *testing.T) {
 	p := newPicker(many(3000))
 	p.Update(tea.WindowSizeMsg{Width: 100, Height: 40})
 	best := time.Hour
@@ -145,10 +147,7 @@ func TestPickerIsQuick(t *testing.T) {
 		_ = p.View()
 		best = min(best, time.Since(began)/3)
 	}
-	if best > 50*time.Millisecond {
-		t.Errorf("a key takes %s", best)
-	}
-	t.Logf("a key takes %s", best)
+	figure.Note(t, "picker: filtering 3,000 entries, each key", "≤ 16 ms", best.Round(100*time.Microsecond).String(), best > 16*time.Millisecond)
 }
 
 func BenchmarkPickerKey(b *testing.B) {

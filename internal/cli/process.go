@@ -47,6 +47,23 @@ on stderr and ends with exit code 4.`,
 	}
 }
 
+// processAtOnce is the command where fresh credentials are in the store, which
+// is how nearly all of its runs end: without signals to watch and a command line
+// to build, each of which takes longer than the answer.
+func (a *app) processAtOnce(args []string) bool {
+	if len(args) != 2 || args[0] != "process" || args[1] == "" || args[1][0] == '-' {
+		return false
+	}
+	p := process{app: a, source: args[1]}
+	var err error
+	if p.dirs, err = a.dirs(); err != nil {
+		return false
+	}
+	p.alias = p.aliasOf(p.source)
+	c, ok := p.quick()
+	return ok && p.print(c) == nil
+}
+
 // process is one run of the command.
 type process struct {
 	*app
@@ -105,26 +122,12 @@ func (p *process) credentials(ctx context.Context) (creds.Credentials, error) {
 // quick is the credentials in the store when they are fresh. It reads the key,
 // a link and the entry, and nothing else.
 func (p *process) quick() (creds.Credentials, bool) {
-	f, err := p.openStore(store.KeyConfig{})
-	if err != nil {
+	s, err := p.storeAt(p.dirs, store.KeyConfig{}, store.RedisConfig{})
+	if err != nil || s.File == nil {
 		return creds.Credentials{}, false
 	}
-	c, left, ok := f.PeekLink(p.alias)
+	c, left, ok := s.File.PeekLink(p.alias)
 	return c, ok && !due(c, left)
-}
-
-// openStore opens the file store with the key as k says.
-func (p *process) openStore(k store.KeyConfig) (*store.File, error) {
-	k.Dir, k.Getenv, k.Keychain = p.dirs.Store, p.getenv, store.SystemKeychain(p.getenv)
-	key, err := store.OpenKey(k)
-	if err != nil {
-		return nil, err
-	}
-	sealer, err := store.NewSealer(key.Bytes)
-	if err != nil {
-		return nil, err
-	}
-	return store.NewFile(store.FileConfig{Dir: p.dirs.Store, Sealer: sealer, Warn: k.Warn})
 }
 
 // ask asks this user's daemon.
@@ -158,7 +161,7 @@ func (p *process) shared(ctx context.Context, within []string) (creds.Credential
 	}
 	var s *source.Source
 	s, err = source.New(source.Config{Getenv: p.getenv, Environ: func() []string { return source.Mark(p.environ(), s.Text) }, Home: p.home(),
-		Warn: func(msg string) { p.warn(msg, "") }}).Resolve(p.source)
+		SSOSessions: p.dirs.SSOSessions(), Sessions: p.mfaSessions(), Warn: func(msg string) { p.warn(msg, "") }}).Resolve(p.source)
 	if err != nil {
 		return creds.Credentials{}, err
 	}
@@ -168,52 +171,113 @@ func (p *process) shared(ctx context.Context, within []string) (creds.Credential
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout+waitMore)
 	defer cancel()
-	var f *store.File
-	if settings.Store == config.StoreFile {
-		warn := func(m string) { p.warn(m, "") }
-		if f, err = p.openStore(store.KeyConfig{Make: true, Warn: warn}); err != nil {
-			p.warn("credentials are not kept: "+err.Error(), "")
-		}
-	}
-	if f == nil {
+	if settings.Store == config.StoreMemory {
 		return s.Provider.Retrieve(ctx)
 	}
-	if c, left, ok := f.Peek(s.Key); ok && left > unhurried && f.Busy(s.Key) {
-		return c, nil // the next one will print what is fetched now
+	warn := func(m string) { p.warn(m, "") }
+	kept, err := p.storeAt(p.dirs, store.KeyConfig{Make: true, Warn: warn}, fleetOf(settings))
+	if err != nil {
+		p.warn("credentials are not kept: "+err.Error(), "")
+		return s.Provider.Retrieve(ctx)
 	}
-	var kept creds.Credentials // good for a while, though not fresh
-	c, _, err := f.Update(ctx, s.Key, func(c creds.Credentials) bool {
-		left := c.Remaining(time.Now())
-		if left > usable {
-			kept = c
+	defer kept.Close()
+	for _, err := range []error{kept.FileErr, kept.FleetErr} {
+		if err != nil {
+			f := asFailure(ctx, err)
+			p.warn("credentials are not shared as they should be: "+f.msg, f.hint)
 		}
-		return !due(c, left)
-	}, s.Provider.Retrieve)
-	if err != nil && kept.Remaining(time.Now()) > usable {
-		p.warn("credentials that are still good are printed, for newer ones cannot be had: "+asFailure(ctx, err).msg, asFailure(ctx, err).hint)
-		c, err = kept, nil
 	}
-	if err == nil && c.CanExpire() {
-		f.Link(p.alias, s.Key)
+	c, err := p.update(ctx, kept, s)
+	if err == nil && c.CanExpire() && kept.File != nil {
+		kept.File.Link(p.alias, s.Key)
 	}
 	return c, err
 }
 
-// print writes the JSON of a credential_process: AWS CLI user guide, "Sourcing
-// credentials with an external process".
-func (p *process) print(c creds.Credentials) error {
-	a := struct {
-		Version         int
-		AccessKeyID     string `json:"AccessKeyId"`
-		SecretAccessKey string
-		SessionToken    string `json:",omitempty"`
-		Expiration      string `json:",omitempty"`
-		AccountID       string `json:"AccountId,omitempty"`
-	}{1, c.AccessKeyID, c.SecretAccessKey.Reveal(), c.SessionToken.Reveal(), "", c.AccountID}
-	if c.CanExpire() {
-		a.Expiration = c.Expires.UTC().Format(time.RFC3339)
+// update is what is kept when it is fresh, else what the source answers, and
+// when that fails what is kept and still good.
+func (p *process) update(ctx context.Context, kept *store.Shared, s *source.Source) (creds.Credentials, error) {
+	if c, left, ok := kept.Peek(s.Key); ok && left > unhurried && kept.File.Busy(s.Key) {
+		return c, nil // the next one will print what is fetched now
 	}
-	e := json.NewEncoder(p.stdout)
-	e.SetEscapeHTML(false)
-	return e.Encode(a)
+	if c, err, ok := p.soon(kept, s.Key); ok {
+		return c, err
+	}
+	var old creds.Credentials // good for a while, though not fresh
+	c, _, err := kept.Update(ctx, s.Key, func(c creds.Credentials) bool {
+		left := c.Remaining(time.Now())
+		if left > usable {
+			old = c
+		}
+		return !due(c, left)
+	}, s.Provider.Retrieve)
+	if err == nil || old.Remaining(time.Now()) <= usable || kept.Denied(s.Key) {
+		return c, err
+	}
+	p.insteadOf(err)
+	return old, nil
+}
+
+const (
+	again     = time.Minute      // at least, between two tries to renew what is still good
+	againSoon = 15 * time.Second // the same, near the end
+	nearEnd   = 5 * time.Minute
+	atOnce    = time.Second // a failure that is newer than this is told again
+)
+
+// soon answers without another try when the last one has just failed: programs
+// that start one after another must neither wait each for a source that is
+// down, nor ask it over and over.
+func (p *process) soon(kept *store.Shared, key string) (c creds.Credentials, err error, ok bool) {
+	if kept.File == nil {
+		return c, nil, false
+	}
+	err, ago, _ := kept.File.Failed(key)
+	if err == nil {
+		return c, nil, false
+	}
+	c, left, have := kept.Peek(key)
+	pause := again
+	if left < nearEnd {
+		pause = againSoon
+	}
+	switch {
+	case have && left > usable && ago < pause:
+		p.insteadOf(err)
+		return c, nil, true
+	case ago < atOnce:
+		return creds.Credentials{}, err, true
+	}
+	return c, nil, false
+}
+
+// insteadOf says that what is printed is not what it should be.
+func (p *process) insteadOf(err error) {
+	f := asFailure(context.Background(), err)
+	p.warn("credentials that are still good are printed, for newer ones cannot be had: "+f.msg, f.hint)
+}
+
+// print writes the JSON of a credential_process: AWS CLI user guide, "Sourcing
+// credentials with an external process". It is put together by hand: most of
+// what encoding/json does for a struct is done at its first use, which is the
+// only one here.
+func (p *process) print(c creds.Credentials) error {
+	text := []byte(`{"Version":1`)
+	add := func(name, value string) {
+		quoted, _ := json.Marshal(value) // a string always encodes
+		text = append(append(text, `,"`+name+`":`...), quoted...)
+	}
+	add("AccessKeyId", c.AccessKeyID)
+	add("SecretAccessKey", c.SecretAccessKey.Reveal())
+	if !c.SessionToken.IsZero() {
+		add("SessionToken", c.SessionToken.Reveal())
+	}
+	if c.CanExpire() {
+		add("Expiration", c.Expires.UTC().Format(time.RFC3339))
+	}
+	if c.AccountID != "" {
+		add("AccountId", c.AccountID)
+	}
+	_, err := p.stdout.Write(append(text, "}\n"...))
+	return err
 }

@@ -16,6 +16,26 @@ type profile struct {
 	Role    string
 	RoleARN string
 	Region  string
+
+	Source  string // of what is no profile; "": profile:Name
+	Session string // SSO session that it needs; "": none
+	Note    string // whether that is signed in
+}
+
+// source is what to load.
+func (p profile) source() string {
+	if p.Source != "" {
+		return p.Source
+	}
+	return "profile:" + p.Name
+}
+
+// key is what recent choices know it by.
+func (p profile) key() string {
+	if p.Source != "" {
+		return p.Source
+	}
+	return p.Name
 }
 
 // awsFiles reads the user's AWS files.

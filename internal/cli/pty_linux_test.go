@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -133,7 +134,13 @@ func (s *terminalSession) ends(code int) {
 // terminalWorld is a fake AWS, its profiles and a daemon, and the environment of both.
 func terminalWorld(t *testing.T) []string {
 	t.Helper()
-	aws, err := fakeaws.Start(fakeaws.Config{})
+	env, _ := terminalWorldOf(t, fakeaws.Config{})
+	return env
+}
+
+func terminalWorldOf(t *testing.T, c fakeaws.Config) ([]string, *fakeaws.Server) {
+	t.Helper()
+	aws, err := fakeaws.Start(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,15 +173,15 @@ func terminalWorld(t *testing.T) []string {
 	if _, err := out.Read(make([]byte, 200)); err != nil {
 		t.Fatal(err)
 	}
-	return env
+	return env, aws
 }
 
 func TestPickerAtATerminal(t *testing.T) {
 	env := terminalWorld(t)
 	s := atTerminal(t, env, "load")
-	s.see("6 of 6") // static, roles and SSO
+	s.see("7 of 7") // static, roles, SSO, and the other role that SSO gives
 	s.typed("stgn")
-	s.see("1 of 6")
+	s.see("1 of 7")
 	s.typed("\r")
 	s.ends(0)
 	s.see("the default slot: profile:staging")
@@ -188,7 +195,7 @@ func TestPickerAtATerminal(t *testing.T) {
 
 	for _, leave := range []string{"\x03", "\x1b"} {
 		s = atTerminal(t, env, "load")
-		s.see("6 of 6")
+		s.see("7 of 7")
 		s.typed(leave)
 		s.ends(exitInterrupted)
 		s.see("rolecall: error: nothing was chosen")
@@ -200,6 +207,111 @@ func TestPickerAtATerminal(t *testing.T) {
 	s.ends(0)
 	s = atTerminal(t, append(env, "NO_COLOR=1"), "status")
 	s.see("(default)  valid")
+	s.ends(0)
+}
+
+// TestPickerOfRoles: roles of SSO sessions, with the state of the sign-in.
+func TestPickerOfRoles(t *testing.T) {
+	env, aws := terminalWorldOf(t, fakeaws.Config{DeviceInterval: time.Second})
+	aws.AddSSOAccounts(300, 10)
+	s := atTerminal(t, env, "load")
+	s.see("listing the roles of SSO")
+	s.see("3007 of 3007")
+	s.see("signed in, 59m left")
+	s.typed("account 0042 role07\r")
+	s.ends(0)
+	s.see("the default slot: sso:fake/600000000042/Role07, account 600000000042, role Role07")
+
+	// It is on top now, and the list is kept.
+	before := aws.Calls("sso:ListAccounts")
+	s = atTerminal(t, env, "load", "--slot", "again")
+	s.see("3007 of 3007")
+	s.see("> \x1b[1mAccount 0042/Role07")
+	s.typed("\r")
+	s.ends(0)
+	if n := aws.Calls("sso:ListAccounts"); n != before {
+		t.Errorf("%d lists were asked for", n-before)
+	}
+
+	// The end of the sign-in shows, and what is chosen says what to do.
+	s = atTerminal(t, env, "logout")
+	s.see("signed out of fake")
+	s.ends(0)
+	s = atTerminal(t, env, "load", "--slot", "other")
+	s.see("6 of 6") // a list goes with its sign-in
+	s.see("not signed in")
+	s.typed("sso-dev\r")
+	s.ends(exitLogin)
+	s.see("hint: rolecall login sso-dev")
+}
+
+// TestLoginAtATerminal: what is shown while a sign-in waits, one at a time, and
+// Ctrl-C, which leaves nothing half done.
+func TestLoginAtATerminal(t *testing.T) {
+	env, aws := terminalWorldOf(t, fakeaws.Config{ManualApproval: true, DeviceInterval: time.Second})
+	home := ""
+	for _, v := range env {
+		if dir, ok := strings.CutPrefix(v, "HOME="); ok {
+			home = dir
+		}
+	}
+	cache := filepath.Join(home, ".aws", "sso", "cache")
+	token := filepath.Join(cache, fakeaws.CacheName(fakeaws.SSOSession))
+	before, err := os.ReadFile(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range []string{"--device", "--no-browser"} {
+		args := []string{"login", way}
+		if way == "--no-browser" {
+			args = append(args, "--device=false")
+		}
+		s := atTerminal(t, env, args...)
+		if way == "--device" {
+			s.see("Open this page anywhere, and type the code:")
+			s.see("waiting for your approval, 9m left")
+		} else {
+			s.see("open this page in a browser on this machine:")
+			s.see("waiting for the browser, 4m left")
+		}
+		other := atTerminal(t, env, args...)
+		other.ends(exitFailed)
+		other.see("a sign-in to fake is waiting already, since ")
+		other.see(fmt.Sprintf("(process %d)", s.cmd.Process.Pid))
+		s.typed("\x03")
+		s.ends(exitInterrupted)
+		s.see("rolecall: error: interrupted")
+		if after, err := os.ReadFile(token); err != nil || !bytes.Equal(before, after) {
+			t.Errorf("%s: the token was changed by a sign-in that was given up: %v", way, err)
+		}
+		if left, _ := filepath.Glob(filepath.Join(cache, ".*")); len(left) > 0 {
+			t.Errorf("%s: left over: %q", way, left)
+		}
+	}
+	s := atTerminal(t, env, "login", "--device")
+	s.see("waiting for your approval")
+	s.mu.Lock()
+	code := regexp.MustCompile(`[A-Z2-7]{4}-[A-Z2-7]{4}`).FindString(s.shown.String())
+	s.mu.Unlock()
+	if !aws.ApproveDevice(code) {
+		t.Fatalf("the code %q is not known", code)
+	}
+	s.see("signed in to fake until ")
+	s.ends(0)
+}
+
+// TestRolesAtATerminal: progress is shown, and Ctrl-C leaves no half list.
+func TestRolesAtATerminal(t *testing.T) {
+	env, aws := terminalWorldOf(t, fakeaws.Config{})
+	aws.AddSSOAccounts(60, 3)
+	aws.Script(fakeaws.Fault{Match: "sso:ListAccountRoles", Delay: 200 * time.Millisecond})
+	s := atTerminal(t, env, "roles")
+	s.see("of 61 accounts, ")
+	s.typed("\x03")
+	s.ends(exitInterrupted)
+	s = atTerminal(t, env, "roles")
+	s.see("fake: 61 of 61 accounts, 182 roles")
+	s.see("Account 0059")
 	s.ends(0)
 }
 
@@ -224,4 +336,54 @@ func TestExecAtATerminal(t *testing.T) {
 			t.Error("SIGTERM did not reach the program")
 		}
 	}
+}
+
+// TestMFACodeAtATerminal: the code is asked for where load runs, again when it
+// is wrong, and Ctrl-C leaves what was there.
+func TestMFACodeAtATerminal(t *testing.T) {
+	env := terminalWorld(t)
+	var home string
+	for _, e := range env {
+		if dir, ok := strings.CutPrefix(e, "HOME="); ok {
+			home = dir
+		}
+	}
+	f, err := os.OpenFile(filepath.Join(home, ".aws", "config"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = fmt.Fprintf(f, "\n[profile admin]\nrole_arn = %s\nsource_profile = base\nmfa_serial = arn:aws:iam::111111111111:mfa/me\n", fakeaws.RoleProd)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	const question = "code of the MFA device arn:aws:iam::111111111111:mfa/me: "
+	for _, leave := range []string{"\x03", "\r", "\x04"} {
+		s := atTerminal(t, env, "load", "admin")
+		s.see(question)
+		s.typed(leave)
+		s.ends(exitInterrupted)
+	}
+	s := atTerminal(t, env, "profile")
+	s.see("the default slot is empty")
+	s.ends(exitFailed)
+
+	s = atTerminal(t, env, "load", "admin")
+	s.see(question)
+	s.typed("12\r")
+	s.see("it has six digits")
+	s.see(question)
+	s.typed("123456\r")
+	s.see("signed in with")
+	s.see("the default slot: profile:admin")
+	s.ends(0)
+	s = atTerminal(t, env, "load", "admin", "--slot", "other") // asks no more
+	s.see(`slot "other": profile:admin`)
+	s.ends(0)
+
+	// Without a daemon the code is asked for before the program runs.
+	s = atTerminal(t, append(env, "ROLECALL_DIR="+t.TempDir()), "exec", "admin", "--", "echo", "program ran")
+	s.see(question)
+	s.typed("123456\r")
+	s.see("program ran")
+	s.ends(0)
 }

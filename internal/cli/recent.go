@@ -11,11 +11,9 @@ import (
 
 const mostRecent = 200
 
-func recentFile(d config.Dirs) string {
-	return filepath.Join(filepath.Dir(d.Store), "recent-profiles.json")
-}
+func recentFile(d config.Dirs) string { return d.State("recent-profiles.json") }
 
-// recent lists the profiles that were loaded, the last one first. It is a
+// recent lists the profiles, and roles of SSO sessions, that were loaded, the last one first. It is a
 // convenience: where it cannot be read, there are none.
 func (a *app) recent() []string {
 	d, err := a.dirs()
@@ -58,13 +56,17 @@ func byRecency(all []profile, recent []string) []profile {
 	for i, name := range recent {
 		rank[name] = i + 1
 	}
-	of := func(p profile) int {
-		if r := rank[p.Name]; r > 0 {
-			return r
+	sorted := make([]profile, 0, len(all))
+	for _, p := range all {
+		if rank[p.key()] > 0 {
+			sorted = append(sorted, p)
 		}
-		return len(recent) + 1
 	}
-	sorted := slices.Clone(all)
-	slices.SortStableFunc(sorted, func(a, b profile) int { return of(a) - of(b) })
+	slices.SortStableFunc(sorted, func(a, b profile) int { return rank[a.key()] - rank[b.key()] })
+	for _, p := range all {
+		if rank[p.key()] == 0 {
+			sorted = append(sorted, p)
+		}
+	}
 	return sorted
 }

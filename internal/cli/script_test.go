@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"rolecall/internal/fakeaws"
@@ -36,7 +37,17 @@ func TestMain(m *testing.M) {
 		"rolecall": func() { os.Exit(Main(System("1.2.3-test"))) },
 		"environ":  environMain,
 		"ask":      askMain,
+		"visit":    visitMain,
 	})
+}
+
+// visitMain is a browser: it goes where it is sent, and shows nothing.
+func visitMain() {
+	resp, err := http.Get(os.Args[1])
+	if err != nil || resp.StatusCode != http.StatusOK {
+		os.Exit(1)
+	}
+	_ = resp.Body.Close()
 }
 
 // environMain writes its environment, one variable a line, or with NULs between
@@ -106,6 +117,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("TZ", "UTC")
 			e.Setenv("GORACE", "atexit_sleep_ms=10") // else every command of a -race run takes a second
 			e.Values[worldKey{}] = &world{}
+			e.Values[mockKey{}] = new(*mocked)
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -120,6 +132,10 @@ func TestScripts(t *testing.T) {
 			"end":     cmdStop,
 			"waitfor": cmdWaitFor,
 			"exit":    cmdExit,
+			"redis":   cmdRedis,
+			"config":  cmdConfig,
+			"mockup":  cmdMockUp,
+			"mockend": cmdMockEnd,
 		},
 	})
 }
@@ -130,6 +146,7 @@ type world struct {
 	daemon *exec.Cmd
 	stdout *bufio.Reader
 	stderr *bytes.Buffer
+	redis  *miniredis.Miniredis
 }
 
 type worldKey struct{}

@@ -23,11 +23,20 @@ end it with exit code 0, SIGHUP makes it read its configuration file anew.
 
 Flags go before the environment (ROLECALL_LISTEN, several addresses with commas;
 ROLECALL_CONFIG, the configuration file; ROLECALL_DIR, the directory of all files), and
-that before the configuration file. A source named by a flag must exist at the start.`,
+that before the configuration file. A source named by a flag must exist at the start.
+
+--imds serves the default slot's role as the metadata service of EC2 does, for programs
+that know no other way: point them at it with AWS_EC2_METADATA_SERVICE_ENDPOINT, see
+"rolecall env --imds". No authorization token can be shown there, so that programs of
+your user alone are let in, and version 1, without a token of its own, only with
+--imds-v1. --link-local is for programs that cannot be pointed anywhere: it puts AWS's
+own addresses on the loopback interface and takes them away at the end.`,
 		Example: `  rolecall serve --load dev
   rolecall serve --load dev --slot prod=profile:prod --slot ci=imds
   rolecall serve --listen 127.0.0.1:4144 --listen 172.17.0.1:4144 --auth token
-  rolecall serve --port 9911 --metrics`,
+  rolecall serve --port 9911 --metrics
+  rolecall serve --load dev --imds 127.0.0.1:1338
+  sudo rolecall serve --load dev --link-local`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			f.changed = c.Flags().Changed
@@ -78,6 +87,9 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 			}
 			if len(r.URLs) == 0 {
 				fmt.Fprintln(a.stdout, "rolecall: serving on the control socket only")
+			}
+			for _, u := range r.MetadataURLs {
+				fmt.Fprintln(a.stdout, "rolecall: instance metadata on "+u)
 			}
 		},
 	})

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,13 +29,21 @@ type serveFlags struct {
 	key      string
 	config   string
 	metrics  bool
+	notify   bool
+	before   time.Duration
 	logLevel string
 	logForm  string
 
+	imds      []string
+	imdsV1    bool
+	hopLimit  int
+	linkLocal bool
+
 	// what they say, once checked
-	addrs []config.ListenAddr
-	named []config.Slot
-	level slog.Level
+	addrs     []config.ListenAddr
+	imdsAddrs []config.ListenAddr
+	named     []config.Slot
+	level     slog.Level
 }
 
 func (f *serveFlags) add(a *app, c *cobra.Command) {
@@ -50,6 +59,9 @@ func (f *serveFlags) add(a *app, c *cobra.Command) {
 	s.StringVar(&f.key, "tls-key", "", "its private key, a PEM `FILE`")
 	s.StringVar(&f.config, "config", "", "read this configuration `FILE` (env ROLECALL_CONFIG)")
 	s.BoolVar(&f.metrics, "metrics", false, "serve /metrics at the listeners too, and not only on the control socket")
+	s.BoolVar(&f.notify, "notify", false, "show a notice on the desktop when a sign-in is needed")
+	s.DurationVar(&f.before, "notify-before", 0, "say so, on the desktop and in the log, this `TIME` before a sign-in ends, e.g. 10m; implies --notify")
+	f.addIMDS(s)
 	s.StringVar(&f.logLevel, "log-level", "", "log records from this `LEVEL` on: debug, info, warn or error")
 	a.completeWords(c, "log-level", "debug", "info", "warn", "error")
 	s.StringVar(&f.logForm, "log-format", "", "`FORMAT` of the log: text, json, or auto (text on a terminal)")
@@ -79,6 +91,9 @@ func (f *serveFlags) check() error {
 		if err := config.CheckSource(f.load); err != nil {
 			return wrongUsage("--load: "+err.Error(), "rolecall serve --load PROFILE")
 		}
+	}
+	if err := f.checkIMDS(); err != nil {
+		return err
 	}
 	for _, text := range f.slots {
 		name, source, ok := strings.Cut(text, "=")
@@ -170,6 +185,11 @@ func (a *app) settings(dirs config.Dirs, f serveFlags) (config.Config, error) {
 		}
 	}
 	c.Metrics = c.Metrics || f.metrics
+	c.Notify = c.Notify || f.notify
+	if f.before != 0 {
+		c.NotifyBefore = f.before
+	}
+	f.setIMDS(&c)
 	if f.logLevel != "" {
 		c.Log.Level = f.level
 	}

@@ -15,6 +15,7 @@ import (
 func (a *app) statusCommand() *cobra.Command {
 	var asJSON bool
 	var slot string
+	var w waiting
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show the daemon, its slots and what is wrong with them",
@@ -22,18 +23,30 @@ func (a *app) statusCommand() *cobra.Command {
 
 The exit code is for scripts: 0 every slot has credentials and no source fails, 1 that is
 not so, 3 no daemon is running, 4 a slot needs a login (the command to type is shown).
+With --wait it waits until the exit code would be 0, e.g. until somebody has signed in, but
+no longer than --timeout.
+
 With --server only the health check is asked, for the default slot or for --slot.`,
 		Example: `  rolecall status
   rolecall status --json | jq '.slots[] | {name, state, remaining_seconds}'
+  rolecall status --wait --slot prod && terraform apply
   rolecall status --server http://127.0.0.1:4144`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkSlot(c, slot); err != nil {
 				return err
 			}
+			if err := w.check(c); err != nil {
+				return err
+			}
 			if a.server != "" {
+				w.until(c.Context(), func() bool { return a.healthy(c.Context(), slot) })
 				return a.health(c.Context(), slot, asJSON)
 			}
+			w.until(c.Context(), func() bool {
+				st, err := a.status(c.Context())
+				return err == nil && good(st.Slots, slot, c.Flags().Changed("slot"))
+			})
 			st, err := a.status(c.Context())
 			if err != nil {
 				return err
@@ -45,10 +58,14 @@ With --server only the health check is asked, for the default slot or for --slot
 				}
 				st.Slots = []control.Slot{*s}
 			}
+			signIns := a.knownSignIns(time.Now())
 			if asJSON {
-				err = writeJSON(a.stdout, st)
+				err = writeJSON(a.stdout, struct {
+					control.Status
+					SignIns []signIn `json:"sign_ins"`
+				}{st, signIns})
 			} else {
-				err = writeStatus(a.stdout, st, time.Now(), a.colours())
+				err = writeStatus(a.stdout, st, signIns, time.Now(), a.colours())
 			}
 			if code := healthCode(st.Slots); err == nil && code != exitFine {
 				return silent{code}
@@ -58,6 +75,7 @@ With --server only the health check is asked, for the default slot or for --slot
 	}
 	a.slotFlag(c, &slot, "show, and judge by, the slot `NAME` only")
 	c.Flags().BoolVar(&asJSON, "json", false, "print all of it as JSON")
+	w.flags(c)
 	a.serverFlags(c)
 	return c
 }
@@ -74,6 +92,11 @@ func healthCode(slots []control.Slot) int {
 		}
 	}
 	return code
+}
+
+func (a *app) healthy(ctx context.Context, slot string) bool {
+	r, err := a.remote()
+	return err != nil || r.Health(ctx, slot) == nil // a wrong URL gets no better
 }
 
 // health asks the health check of --server.
@@ -99,7 +122,7 @@ func (a *app) health(ctx context.Context, slot string, asJSON bool) error {
 }
 
 // writeStatus is the whole screen.
-func writeStatus(w io.Writer, st control.Status, now time.Time, colours bool) error {
+func writeStatus(w io.Writer, st control.Status, signIns []signIn, now time.Time, colours bool) error {
 	var head table
 	head.row("rolecall", fmt.Sprintf("%s, pid %d, up %s", st.Version, st.PID, span(now.Sub(st.Started))))
 	for i, l := range st.Listeners {
@@ -107,7 +130,7 @@ func writeStatus(w io.Writer, st control.Status, now time.Time, colours bool) er
 		if i == 0 {
 			name = "listening"
 		}
-		head.row(name, l.URL)
+		head.row(name, listenerWords(l))
 	}
 	head.row("access", accessWords(st))
 	if st.Auth != "none" {
@@ -126,6 +149,7 @@ func writeStatus(w io.Writer, st control.Status, now time.Time, colours bool) er
 	} else {
 		lines = append(append(lines, ""), slotTable(st.Slots, now, colours)...)
 	}
+	lines = append(lines, signInTable(signIns, colours)...)
 	for _, text := range append(complaints(st), st.Warnings...) {
 		lines = append(lines, "", paint("warning: ", colourYellow, colours)+visible(text))
 	}
@@ -137,8 +161,24 @@ func writeStatus(w io.Writer, st control.Status, now time.Time, colours bool) er
 	return nil
 }
 
+func listenerWords(l control.Listener) string {
+	switch {
+	case l.Endpoint != "imds":
+		return l.URL
+	case l.V1:
+		return l.URL + " (instance metadata, versions 1 and 2)"
+	}
+	return l.URL + " (instance metadata)"
+}
+
 func storeWords(s control.Store) string {
 	text := s.Kind
+	if s.URL != "" {
+		text += " at " + s.URL
+		if s.Dir != "" {
+			text += " and"
+		}
+	}
 	if s.Dir != "" {
 		text += " in " + s.Dir
 	}

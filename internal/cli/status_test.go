@@ -44,7 +44,7 @@ func TestStatusScreen(t *testing.T) {
 			{Source: "profile:dev", Profile: "dev", AccountID: "111111111111", RoleName: "dev", State: "valid", Expires: at(119 * time.Minute), Remaining: 7140, RefreshAt: at(time.Hour)},
 			{Name: "audit", Source: "profile:audit", AccountID: "222222222222", RoleName: "ReadOnly", State: "advisory", Expires: at(20 * time.Minute), Remaining: 1200, RefreshAt: at(0), Refreshing: true, ClockSkew: -300},
 			{Name: "gone", Source: "profile:gone", State: "expired",
-				Error: &control.Error{Code: creds.LoginRequired, Message: "the sign-in to SSO has ended", Hint: "aws sso login --profile gone", NextTry: at(42 * time.Second)}},
+				Error: &control.Error{Code: creds.LoginRequired, Message: "the sign-in to SSO has ended", Hint: "rolecall login gone", NextTry: at(42 * time.Second)}},
 			{Name: "pushed", Source: "upload", Profile: "ci", Pushed: true, AccountID: "333333333333", RoleName: "ci", State: "mandatory", Expires: at(90 * time.Second), Remaining: 90},
 			{Name: "static\x1b[2J", Source: "profile:base", State: "valid", Static: true, Expires: at(time.Hour), Remaining: 3600, RefreshAt: at(30 * time.Minute)},
 			{Name: "source:imds", Source: "imds", ByURL: true, State: "empty", RefreshAt: nil, Refreshing: true},
@@ -62,7 +62,14 @@ func TestStatusScreen(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
-			if err := writeStatus(&b, c.st, now, c.colours); err != nil {
+			var signIns []signIn
+			if len(c.st.Slots) > 0 {
+				signIns = []signIn{
+					{Session: "corp", StartURL: "https://corp.awsapps.com/start", State: signedIn, Remaining: 3000, Renews: true},
+					{Session: "gone", StartURL: "https://gone.awsapps.com/start", State: ended, Hint: "rolecall login --sso-session gone"},
+				}
+			}
+			if err := writeStatus(&b, c.st, signIns, now, c.colours); err != nil {
 				t.Fatal(err)
 			}
 			golden(t, name, b.Bytes())

@@ -18,7 +18,9 @@ func (a *app) storeCommand() *cobra.Command {
 		Use:   "store",
 		Short: "See and manage the credentials that are kept for restarts and other processes",
 		Long: `See and manage the sealed files in which credentials are kept, so that a restart of the
-daemon needs nobody, and so that all processes share them. No secret is ever shown.`,
+daemon needs nobody, and so that all processes share them. Where the configuration names
+a Redis or Valkey server, its entries of the same key are shown and removed too. No
+secret is ever shown.`,
 		Example: `  rolecall store list
   rolecall store clear profile:dev`,
 		Args: cobra.ArbitraryArgs,
@@ -39,24 +41,41 @@ func (a *app) keyOf(d config.Dirs) (store.Key, error) {
 	return store.OpenKey(store.KeyConfig{Dir: d.Store, Getenv: a.getenv, Keychain: store.SystemKeychain(a.getenv)})
 }
 
+// storeAt opens the store of the directories d with the key as k says.
+func (a *app) storeAt(d config.Dirs, k store.KeyConfig, fleet store.RedisConfig) (*store.Shared, error) {
+	k.Dir, k.Getenv, k.Keychain = d.Store, a.getenv, store.SystemKeychain(a.getenv)
+	return store.Open(store.SharedConfig{Key: k, Fleet: fleet})
+}
+
+// fleetOf is the server that the settings name, if any.
+func fleetOf(c config.Config) store.RedisConfig {
+	if !c.Store.Remote() {
+		return store.RedisConfig{}
+	}
+	return store.RedisConfig{URL: string(c.Store), PasswordFile: c.StorePasswordFile, SentinelPasswordFile: c.StoreSentinelPasswordFile, CAFile: c.StoreCAFile}
+}
+
 // openStore is nil where nothing has been kept so far.
-func (a *app) openStore() (*store.File, error) {
+func (a *app) openStore() (*store.Shared, error) {
 	d, err := a.dirs()
 	if err != nil {
 		return nil, err
 	}
-	key, err := a.keyOf(d)
-	if errors.Is(err, fs.ErrNotExist) {
+	settings, err := a.readConfig(d, "")
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.storeAt(d, store.KeyConfig{}, fleetOf(settings))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
+	case s.FleetErr != nil:
+		s.Close()
+		return nil, s.FleetErr
 	}
-	s, err := store.NewSealer(key.Bytes)
-	if err != nil {
-		return nil, err
-	}
-	return store.NewFile(store.FileConfig{Dir: d.Store, Sealer: s})
+	return s, nil
 }
 
 // storeEntry is what --json prints of an entry: names and meanings stay.
@@ -67,7 +86,8 @@ type storeEntry struct {
 	RoleName    string     `json:"role_name,omitempty"`
 	AccessKeyID string     `json:"access_key_id,omitempty"` // its last four characters
 	Expires     *time.Time `json:"expires,omitempty"`
-	Stored      time.Time  `json:"stored"`
+	Stored      *time.Time `json:"stored,omitempty"` // of files
+	Where       string     `json:"where,omitempty"`  // file, redis
 	Problem     string     `json:"problem,omitempty"`
 }
 
@@ -78,49 +98,70 @@ func (a *app) storeListCommand() *cobra.Command {
 		Short:   "List what is kept, without the secrets",
 		Example: "  rolecall store list --json | jq '.[].source'",
 		Args:    noArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			f, err := a.openStore()
 			if err != nil {
 				return err
 			}
-			entries := []storeEntry{}
+			entries, shared := []storeEntry{}, false
 			if f != nil {
-				all, err := f.List()
+				defer f.Close()
+				all, err := f.List(c.Context())
 				if err != nil {
 					return err
 				}
 				for _, e := range all {
-					s := storeEntry{Entry: e.Name, Source: e.Source, AccountID: e.AccountID, RoleName: e.RoleName, AccessKeyID: e.AccessKeyID, Stored: e.Stored.UTC().Truncate(time.Second), Problem: e.Problem}
-					if !e.Expires.IsZero() {
-						at := e.Expires.UTC()
-						s.Expires = &at
-					}
-					entries = append(entries, s)
+					entries = append(entries, entryOf(e))
 				}
+				shared = f.Fleet != nil
 			}
 			if asJSON {
 				return writeJSON(a.stdout, entries)
 			}
-			return a.printEntries(entries, time.Now())
+			return a.printEntries(entries, shared, time.Now())
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
 	return c
 }
 
-func (a *app) printEntries(entries []storeEntry, now time.Time) error {
+func entryOf(e store.Entry) storeEntry {
+	s := storeEntry{Entry: e.Name, Source: e.Source, AccountID: e.AccountID, RoleName: e.RoleName, AccessKeyID: e.AccessKeyID, Where: e.Where, Problem: e.Problem}
+	if !e.Stored.IsZero() {
+		at := e.Stored.UTC().Truncate(time.Second)
+		s.Stored = &at
+	}
+	if !e.Expires.IsZero() {
+		at := e.Expires.UTC()
+		s.Expires = &at
+	}
+	return s
+}
+
+func (a *app) printEntries(entries []storeEntry, shared bool, now time.Time) error {
 	if len(entries) == 0 {
 		_, err := fmt.Fprintln(a.stdout, "nothing is kept")
 		return err
 	}
 	var t table
-	t.row("SOURCE", "ACCOUNT", "ROLE", "KEY", "REMAINING", "STORED")
+	head := []string{"SOURCE", "ACCOUNT", "ROLE", "KEY", "REMAINING", "STORED"}
+	if shared {
+		head = append(head, "WHERE")
+	}
+	t.row(head...)
 	for _, e := range entries {
-		left := orDash(e.Problem)
+		left, stored := orDash(e.Problem), orDash("")
 		if e.Problem == "" && e.Expires != nil {
 			left = span(e.Expires.Sub(now))
 		}
-		t.row(orDash(visible(e.Source)), orDash(visible(e.AccountID)), orDash(visible(e.RoleName)), orDash(visible(e.AccessKeyID)), visible(left), span(now.Sub(e.Stored))+" ago")
+		if e.Stored != nil {
+			stored = span(now.Sub(*e.Stored)) + " ago"
+		}
+		line := []string{orDash(visible(e.Source)), orDash(visible(e.AccountID)), orDash(visible(e.RoleName)), orDash(visible(e.AccessKeyID)), visible(left), stored}
+		if shared {
+			line = append(line, e.Where)
+		}
+		t.row(line...)
 	}
 	for _, l := range t.lines() {
 		if _, err := fmt.Fprintln(a.stdout, l); err != nil {
@@ -136,8 +177,9 @@ func (a *app) storeClearCommand() *cobra.Command {
 		Use:   "clear [SOURCE]",
 		Short: "Remove what is kept, of one source or all of it",
 		Long: `Remove what is kept: the entries of one SOURCE as "rolecall store list" shows it, or all.
-A running daemon goes on with what it holds in memory. --key also forgets the key, after
-which a new one is made.`,
+What machines share on a Redis or Valkey server is removed for all of them. A running
+daemon goes on with what it holds in memory. --key also forgets the key, after which a
+new one is made.`,
 		Example: `  rolecall store clear profile:dev
   rolecall store clear --key`,
 		Args: oneSource,
@@ -158,44 +200,72 @@ which a new one is made.`,
 	return c
 }
 
-func (a *app) clearStore(_ context.Context, args []string, key bool) (int, error) {
+func (a *app) clearStore(ctx context.Context, args []string, key bool) (int, error) {
 	d, err := a.dirs()
 	if err != nil {
 		return 0, err
 	}
-	if len(args) == 0 { // needs no key, which may be what is lost
-		n, err := store.Wipe(d.Store)
-		if err == nil && key {
-			err = store.DropKey(d.Store)
+	s, openErr := a.openStore()
+	if s != nil {
+		defer s.Close()
+	}
+	if len(args) > 0 {
+		if s == nil || openErr != nil {
+			return 0, openErr
+		}
+		n, err := s.Clear(ctx, args[0])
+		if n == 0 && err == nil { // a profile's bare name
+			n, err = s.Clear(ctx, "profile:"+args[0])
 		}
 		return n, err
 	}
-	f, err := a.openStore()
-	if f == nil || err != nil {
-		return 0, err
+	n, err := store.Wipe(d.Store) // needs no key, which may be what is lost
+	if s != nil && s.Fleet != nil {
+		shared, e := s.Fleet.Clear(ctx, "")
+		n, err = n+shared, errors.Join(err, e)
 	}
-	n, err := f.Clear(args[0])
-	if n == 0 && err == nil { // a profile's bare name
-		n, err = f.Clear("profile:" + args[0])
+	if key {
+		err = errors.Join(err, store.DropKey(d.Store))
+	}
+	if _, e := a.readConfig(d, ""); e != nil { // it may name a server
+		err = errors.Join(err, e)
+	} else if fault := (*store.SettingError)(nil); errors.As(openErr, &fault) {
+		err = errors.Join(err, openErr)
 	}
 	return n, err
 }
 
 func (a *app) storePathCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "path",
-		Short:   "Print the directory of the store",
-		Example: `  ls -l "$(rolecall store path)"`,
-		Args:    noArgs,
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "path",
+		Short: "Print the directory of the store",
+		Long: `Print the directory of the store. With --json also the URL of the server that machines
+share, where the configuration names one.`,
+		Example: `  ls -l "$(rolecall store path)"
+  rolecall store path --json`,
+		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			d, err := a.dirs()
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(a.stdout, d.Store)
-			return err
+			if !asJSON {
+				_, err = fmt.Fprintln(a.stdout, d.Store)
+				return err
+			}
+			settings, err := a.readConfig(d, "")
+			if err != nil {
+				return err
+			}
+			return writeJSON(a.stdout, struct {
+				Dir string `json:"dir"`
+				URL string `json:"url,omitempty"`
+			}{d.Store, store.Redacted(fleetOf(settings).URL)})
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
+	return c
 }
 
 func (a *app) storeKeyCommand() *cobra.Command {

@@ -21,7 +21,8 @@ func (a *app) unloadCommand() *cobra.Command {
 		Use:   "unload",
 		Short: "Empty the default slot, a named one, or all",
 		Long: `Empty a slot: programs that ask for it get no credentials from then on. What they
-already hold stays good until it expires.`,
+already hold stays good until it expires. What this machine keeps of it in the store is
+removed too, unless another slot is of the same source.`,
 		Example: `  rolecall unload
   rolecall unload --slot prod
   rolecall unload --all`,

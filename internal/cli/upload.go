@@ -12,7 +12,7 @@ import (
 
 // resolver makes sources of this command's own environment.
 func (a *app) resolver() *source.Resolver {
-	return source.New(source.Config{Getenv: a.getenv, Environ: a.environ, Home: a.home(),
+	return source.New(source.Config{Getenv: a.getenv, Environ: a.environ, Home: a.home(), SSOSessions: a.ssoSessionsFile(), Sessions: a.mfaSessions(),
 		Warn: func(msg string) { a.warn(msg, "") }})
 }
 
@@ -22,11 +22,16 @@ func (a *app) upload(ctx context.Context, o loadOptions, text string) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.resolver().Resolve(text)
+	here := a.resolver()
+	s, err := here.Resolve(text)
 	if err != nil {
 		return err
 	}
-	got, err := s.Provider.Retrieve(ctx)
+	var got creds.Credentials
+	err = a.withCodes(ctx, o.mfa, giveHere(here, text, false), func() (err error) {
+		got, err = s.Provider.Retrieve(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 // handout is how a program reaches its credentials.
 type handout struct {
 	URL       string       // of the credentials
+	IMDS      string       // of the metadata service, to be used in place of URL; "": not
 	TokenFile string       // the authorization token's; "": none
 	Token     creds.Secret // the authorization token itself, for programs that cannot read TokenFile; zero: none
 	Region    string       // "": unknown, the program's own setting stays
@@ -23,6 +24,7 @@ type variable struct{ name, value string }
 const (
 	varURI       = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 	varToken     = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+	varIMDS      = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
 	varTokenFile = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 )
 
@@ -36,11 +38,22 @@ var shadowing = [...]string{
 	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", varToken, varTokenFile,
 }
 
+// shadowingIMDS are those beside them that SDKs look at before the metadata
+// service, or that turn it off.
+var shadowingIMDS = [...]string{varURI, "AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"}
+
 // variables are those to set and those to unset. Of token and token file only
 // one is set: Java takes the token first, all others the file.
 func (h handout) variables() (set []variable, unset []string) {
-	set = append(set, variable{varURI, h.URL})
+	hide := shadowing[:]
+	if h.IMDS != "" {
+		set = append(set, variable{varIMDS, h.IMDS})
+		hide = append(hide[:len(hide):len(hide)], shadowingIMDS[:]...)
+	} else {
+		set = append(set, variable{varURI, h.URL})
+	}
 	switch {
+	case h.IMDS != "": // it takes no authorization token
 	case !h.Token.IsZero():
 		set = append(set, variable{varToken, h.Token.Reveal()})
 	case h.TokenFile != "":
@@ -52,7 +65,7 @@ func (h handout) variables() (set []variable, unset []string) {
 	if h.NoFiles {
 		set = append(set, variable{"AWS_CONFIG_FILE", noFile}, variable{"AWS_SHARED_CREDENTIALS_FILE", noFile})
 	}
-	for _, name := range shadowing {
+	for _, name := range hide {
 		if !slices.ContainsFunc(set, func(v variable) bool { return v.name == name }) {
 			unset = append(unset, name)
 		}

@@ -6,7 +6,9 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"strings"
+	"time"
 )
 
 // Config is the content of config.toml. Default gives the values of a file that
@@ -44,10 +46,47 @@ type Config struct {
 	// with its password (mode 0600), and certificates to trust instead of the
 	// system's. Absolute once loaded; empty: none.
 	StorePasswordFile, StoreCAFile string
+	// StoreSentinelPasswordFile is the same for the sentinels of a
+	// redis-sentinel:// URL.
+	StoreSentinelPasswordFile string
+
+	// MFASession is how long a session made with an MFA code lasts: 15 minutes to
+	// 36 hours, which STS allows.
+	MFASession time.Duration
+
+	// Notify shows a notice on the desktop when a sign-in is needed.
+	Notify bool
+
+	// NotifyBefore tells that a sign-in is about to end, so long before. Zero: not.
+	NotifyBefore time.Duration
+
+	// IMDS is the instance metadata endpoint.
+	IMDS IMDS
+
+	// LinkLocal puts the addresses of AWS's own metadata and credentials
+	// services on the loopback interface and serves there. Linux only.
+	LinkLocal bool
 
 	Auth Auth
 	TLS  TLS
 	Log  Log
+}
+
+// IMDS says where and how instance metadata is served.
+type IMDS struct {
+	// Listen is where. Empty: nowhere, but for what LinkLocal adds.
+	Listen []ListenAddr
+
+	// V1 answers requests without an IMDS token too.
+	V1 bool
+
+	// HopLimit is the IP TTL of what carries an IMDS token, 1 to 64, as of EC2
+	// instances.
+	HopLimit int
+
+	// Allow are the networks beyond this machine whose clients are let in, by
+	// their address alone. Empty: none.
+	Allow []netip.Prefix
 }
 
 // Slot is a named slot and the text of its source.
@@ -105,6 +144,12 @@ type Log struct {
 // DefaultListen is the address of a daemon that nothing was said to.
 const DefaultListen = "127.0.0.1:4144"
 
+// DefaultIMDSListen is where metadata is served in examples. EC2 has no such port.
+const DefaultIMDSListen = "127.0.0.1:1338"
+
+// DefaultHopLimit is that of EC2 instances.
+const DefaultHopLimit = 1
+
 // DefaultMaxConnections is how many connections may be open at once where
 // nothing was said.
 const DefaultMaxConnections = 4096
@@ -116,6 +161,8 @@ func Default() Config {
 		Listen:         []ListenAddr{addr},
 		MaxConnections: DefaultMaxConnections,
 		Store:          StoreFile,
+		MFASession:     12 * time.Hour,
+		IMDS:           IMDS{HopLimit: DefaultHopLimit},
 		Auth:           Auth{Mode: AuthAuto},
 		Log:            Log{Level: slog.LevelInfo, Format: LogAuto},
 	}
@@ -153,6 +200,35 @@ const Sample = `# rolecall's configuration. Every setting is optional; these are
 #store = "file"
 #store_password_file = "redis-password"
 #store_ca_file = "redis-ca.pem"
+#store_sentinel_password_file = "sentinel-password"
+
+# How long a session made with an MFA code lasts, 15m to 36h: so often somebody is
+# asked for a code.
+#mfa_session = "12h"
+
+# Show a notice on the desktop when somebody has to sign in, and so long before a
+# sign-in ends (it is also in the log).
+#notify = false
+#notify_before = "10m"
+
+# Where the instance metadata service of EC2 is served, for programs that know no
+# other; nowhere unless set. It gives the default slot's credentials to programs
+# of this user and of auth.allow_uids, on this machine.
+#imds = ["127.0.0.1:1338"]
+
+# Answer version 1 of it too, which needs no token.
+#imds_v1 = false
+
+# How many networks (IP hops) an IMDS token may travel: 1 to 64.
+#imds_hop_limit = 1
+
+# Beyond this machine, e.g. for containers, the metadata service lets in whoever
+# has one of these addresses. Without them it listens on loopback only.
+#imds_allow = ["172.17.0.0/16"]
+
+# Linux, as root: put 169.254.169.254, 169.254.170.2 and 169.254.170.23 on the
+# loopback interface and serve metadata and credentials there, at port 80.
+#link_local = false
 
 # Named slots, served at /slot/NAME: NAME = "SOURCE".
 [slots]

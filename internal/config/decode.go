@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // decoder turns a parsed document into a Config, and goes on after a fault.
@@ -39,16 +40,26 @@ func (d *decoder) fields() map[string]field {
 		"listen":              d.array(d.listen, func() { c.Listen = nil }),
 		"hosts":               d.array(d.host, func() { c.Hosts = nil }),
 		"metrics":             d.boolean(&c.Metrics),
-		"max_connections":     d.maxConnections,
+		"max_connections":     d.number(&c.MaxConnections),
 		"load":                d.text(func(_ place, s string) { c.Load = s }),
 		"store":               d.text(func(_ place, s string) { c.Store = Store(s) }),
 		"slots":               d.slots,
+		"notify":              d.boolean(&c.Notify),
+		"notify_before":       d.duration(&c.NotifyBefore),
+		"mfa_session":         d.duration(&c.MFASession),
 		"store_password_file": d.path(&c.StorePasswordFile),
 		"store_ca_file":       d.path(&c.StoreCAFile),
+		"imds":                d.array(d.imdsListen, func() { c.IMDS.Listen = nil }),
+		"imds_v1":             d.boolean(&c.IMDS.V1),
+		"imds_hop_limit":      d.number(&c.IMDS.HopLimit),
+		"imds_allow":          d.array(d.network, func() { c.IMDS.Allow = nil }),
+		"link_local":          d.boolean(&c.LinkLocal),
 		"auth": d.section(map[string]field{
 			"mode":       d.text(func(_ place, s string) { c.Auth.Mode = AuthMode(s) }),
 			"allow_uids": d.array(d.user, func() {}),
 		}),
+		"store_sentinel_password_file": d.path(&c.StoreSentinelPasswordFile),
+
 		"tls": d.section(map[string]field{
 			"cert": d.path(&c.TLS.Cert),
 			"key":  d.path(&c.TLS.Key),
@@ -112,6 +123,18 @@ func (d *decoder) text(set func(place, string)) field {
 	}
 }
 
+// duration takes what time.ParseDuration does.
+func (d *decoder) duration(to *time.Duration) field {
+	return d.text(func(p place, s string) {
+		t, err := time.ParseDuration(s)
+		if err != nil {
+			d.fault(p, `is no length of time; write it as "12h" or "90m"`)
+			return
+		}
+		*to = t
+	})
+}
+
 func (d *decoder) boolean(to *bool) field {
 	return func(p place, value any) {
 		b, ok := value.(bool)
@@ -149,14 +172,17 @@ func (d *decoder) host(p place, value any) {
 	d.config.Hosts = append(d.config.Hosts, host)
 }
 
-func (d *decoder) maxConnections(p place, value any) {
-	n, ok := value.(int64)
-	if !ok {
-		d.wrongType(p, value, "a number")
-		return
+// number takes a whole number. Validate knows its bounds; here it only has to
+// survive as an int.
+func (d *decoder) number(to *int) field {
+	return func(p place, value any) {
+		n, ok := value.(int64)
+		if !ok {
+			d.wrongType(p, value, "a number")
+			return
+		}
+		*to = int(min(max(n, -1), math.MaxInt32))
 	}
-	// Validate knows the bounds; here the number only has to survive as an int.
-	d.config.MaxConnections = int(min(max(n, -1), math.MaxInt32))
 }
 
 func (d *decoder) slots(p place, value any) {

@@ -35,6 +35,18 @@ func FindDirs(getenv func(string) string) (Dirs, error) {
 	return system{runtime.GOOS, os.Geteuid(), getenv, ownDirectory}.dirs()
 }
 
+// State is a file of that name beside the store: small things that outlive the
+// process, such as recent choices. "" where there is no store.
+func (d Dirs) State(name string) string {
+	if d.Store == "" {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(d.Store), name)
+}
+
+// SSOSessions is the file of the SSO sessions that were named by start URL.
+func (d Dirs) SSOSessions() string { return d.State("sso-sessions.json") }
+
 // DirError says that the environment names no usable place.
 type DirError struct{ Msg, Fix string }
 

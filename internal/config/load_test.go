@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 func write(t *testing.T, text string) string {
@@ -56,7 +58,14 @@ metrics = true
 max_connections = 10
 store = "memory"
 load = "dev"
+imds = ["localhost:1338", "172.17.0.1:80"]
+imds_v1 = true
+imds_hop_limit = 2
+imds_allow = ["172.17.0.0/16", "fd00::7"]
 
+mfa_session = "1h30m"
+notify = true
+notify_before = "20m"
 [slots]
 zeta = "profile:prod"
 "team a/audit" = "role:arn:aws:iam::123456789012:role/audit@prod"
@@ -90,10 +99,12 @@ format = "json"
 		Listen:         []ListenAddr{listen("127.0.0.1:4144"), listen("[::1]:0"), listen("0.0.0.0:8080")},
 		Hosts:          []string{"rolecall.example", "host.docker.internal:4144"},
 		Metrics:        true,
-		MaxConnections: 10, Store: StoreMemory,
+		MaxConnections: 10, Store: StoreMemory, MFASession: 90 * time.Minute, Notify: true, NotifyBefore: 20 * time.Minute,
 		Load: "dev",
 		Slots: []Slot{{"zeta", "profile:prod"},
 			{"team a/audit", "role:arn:aws:iam::123456789012:role/audit@prod"}, {"alpha", "imds"}},
+		IMDS: IMDS{Listen: []ListenAddr{listen("127.0.0.1:1338"), listen("172.17.0.1:80")}, V1: true, HopLimit: 2,
+			Allow: []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16"), netip.MustParsePrefix("fd00::7/128")}},
 		Auth: Auth{Mode: AuthToken, AllowUIDs: []uint32{33, 0}},
 		TLS:  TLS{Cert: filepath.Join(filepath.Dir(path), "tls", "cert.pem"), Key: "/etc/key.pem"},
 		Log:  Log{Level: slog.LevelDebug, Format: LogJSON},
@@ -215,6 +226,11 @@ func TestFaults(t *testing.T) {
 		{"host with scheme", "hosts = ['http://a']", `1: hosts[0]: "http://a"`},
 		{"host twice", "hosts = ['a', 'b',\n'a']", `2: hosts[2]: "a" is there twice`},
 		{"no connections", "max_connections = 0", "1: max_connections: 0 is not a number from 1 to 1000000"},
+		{"MFA session too short", "mfa_session = '14m'", "1: mfa_session: 14m0s is not from 15m to 36h"},
+		{"MFA session too long", "mfa_session = '37h'", "1: mfa_session: 37h0m0s is not from 15m to 36h"},
+		{"MFA session without unit", "mfa_session = '12'", `1: mfa_session: is no length of time; write it as "12h"`},
+		{"MFA session no text", "mfa_session = 12", "1: mfa_session"},
+		{"notice too early", "notify_before = '25h'", "1: notify_before: 25h0m0s is not from 0s to 24h"},
 		{"negative connections", "max_connections = -9223372036854775808", "1: max_connections: -1 is not"},
 
 		{"auth mode", "[auth]\nmode = 'on'", `2: auth.mode: "on" is not one of ["auto" "token" "none"]`},

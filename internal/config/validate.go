@@ -3,6 +3,7 @@ package config
 import (
 	"math"
 	"slices"
+	"time"
 )
 
 const maxMaxConnections = 1_000_000
@@ -11,7 +12,7 @@ const maxMaxConnections = 1_000_000
 // came from (a file, flags). The faults name keys and no lines. It looks at no
 // file, and whether a source can be had is not its business.
 func (c Config) Validate() []Fault {
-	return slices.Concat(c.listenFaults(), c.hostFaults(), c.slotFaults(), c.authFaults(), c.otherFaults())
+	return slices.Concat(c.listenFaults(), c.hostFaults(), c.slotFaults(), c.imdsFaults(), c.authFaults(), c.otherFaults())
 }
 
 // Check is Validate as an error: nil, or a *FaultsError.
@@ -82,6 +83,12 @@ func (c Config) authFaults() (faults []Fault) {
 func (c Config) otherFaults() (faults []Fault) {
 	if c.MaxConnections < 1 || c.MaxConnections > maxMaxConnections {
 		faults = append(faults, newFault(at("max_connections"), "%d is not a number from 1 to %d", c.MaxConnections, maxMaxConnections))
+	}
+	if c.MFASession < 15*time.Minute || c.MFASession > 36*time.Hour {
+		faults = append(faults, newFault(at("mfa_session"), "%s is not from 15m to 36h, which AWS allows", c.MFASession))
+	}
+	if c.NotifyBefore < 0 || c.NotifyBefore > 24*time.Hour {
+		faults = append(faults, newFault(at("notify_before"), "%s is not from 0s to 24h", c.NotifyBefore))
 	}
 	if stores := []Store{StoreFile, StoreMemory}; !slices.Contains(stores, c.Store) && !c.Store.Remote() {
 		faults = append(faults, newFault(at("store"), "%q is not one of %q, nor a redis:// URL", c.Store, stores))

@@ -42,21 +42,25 @@ type Error struct {
 	Hint    string     `json:"hint,omitempty"`
 	At      *time.Time `json:"at,omitempty"`
 	NextTry *time.Time `json:"next_try,omitempty"`
+	MFA     string     `json:"mfa_serial,omitempty"` // the device whose code is asked for
 }
 
 // Listener is one address that the daemon answers at.
 type Listener struct {
-	Endpoint string `json:"endpoint"` // "ecs"
+	Endpoint string `json:"endpoint"` // "ecs", "imds"
 	URL      string `json:"url"`
+	V1       bool   `json:"imds_v1,omitempty"` // metadata is told without an IMDS token too
 }
 
 // Store is where a daemon keeps credentials beside its slots.
 type Store struct {
 	Kind     string `json:"kind"`               // file, memory, redis
 	Dir      string `json:"dir,omitempty"`      // of the files
-	Key      string `json:"key,omitempty"`      // where the key is: keychain, file, passphrase, systemd credential
+	URL      string `json:"url,omitempty"`      // of the server, for redis
+	Key      string `json:"key,omitempty"`      // where the key is: keychain, file, passphrase, systemd credential, key file
+	KeyID    string `json:"key_id,omitempty"`   // names it without telling it: machines share what has the same
 	Weakness string `json:"weakness,omitempty"` // what a person should know about that
-	Problem  string `json:"problem,omitempty"`  // why it is memory and not what the configuration says
+	Problem  string `json:"problem,omitempty"`  // why it is not what the configuration says
 }
 
 // Status is all that there is to tell of a daemon.
@@ -82,6 +86,9 @@ type Status struct {
 type LoadRequest struct {
 	Slot   string `json:"slot"` // "" is the default slot
 	Source string `json:"source"`
+	// Ask: the caller can ask a person for an MFA code. Where one is needed
+	// nothing is changed, and the error names the device.
+	Ask bool `json:"ask,omitempty"`
 }
 
 // LoadResult of a load that worked, or of one that failed but left a slot that
@@ -89,6 +96,19 @@ type LoadRequest struct {
 type LoadResult struct {
 	Slot Slot   `json:"slot"`
 	Err  *Error `json:"error,omitempty"`
+}
+
+// SignInRequest gives the code of an MFA device for a source.
+type SignInRequest struct {
+	Source string `json:"source"`
+	Serial string `json:"serial"`
+	Code   string `json:"code"`
+	Renew  bool   `json:"renew,omitempty"` // although the session may still be good
+}
+
+// SignInResult says how long nobody is asked again.
+type SignInResult struct {
+	Until *time.Time `json:"until,omitempty"` // nil: no code was needed
 }
 
 // UnloadRequest empties one slot, or all of them.
@@ -113,6 +133,7 @@ type ReloadResult struct {
 type Daemon struct {
 	Status  func(ctx context.Context) (Status, error)
 	Load    func(ctx context.Context, r LoadRequest) (LoadResult, error)
+	SignIn  func(ctx context.Context, r SignInRequest) (SignInResult, error)
 	Unload  func(ctx context.Context, r UnloadRequest) ([]string, error) // names of the slots that were emptied
 	Refresh func(ctx context.Context, r RefreshRequest) (Slot, error)
 	Reload  func(ctx context.Context) (ReloadResult, error)
@@ -121,10 +142,10 @@ type Daemon struct {
 // AsError is err as it goes over the wire.
 func AsError(err error) *Error {
 	e := creds.AsRetrieveError(err)
-	return &Error{Code: e.Code, Message: e.Msg, Hint: e.Hint}
+	return &Error{Code: e.Code, Message: e.Msg, Hint: e.Hint, MFA: e.MFA}
 }
 
 // Retrieve is the error as the rest of the code knows it.
 func (e *Error) Retrieve() *creds.RetrieveError {
-	return &creds.RetrieveError{Code: e.Code, Msg: e.Message, Hint: e.Hint}
+	return &creds.RetrieveError{Code: e.Code, Msg: e.Message, Hint: e.Hint, MFA: e.MFA}
 }

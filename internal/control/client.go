@@ -44,6 +44,11 @@ func (c *Client) Load(ctx context.Context, r LoadRequest) (a LoadResult, err err
 	return a, c.do(ctx, http.MethodPost, "/v1/load", r, &a)
 }
 
+// SignIn gives the code of an MFA device.
+func (c *Client) SignIn(ctx context.Context, r SignInRequest) (a SignInResult, err error) {
+	return a, c.do(ctx, http.MethodPost, "/v1/sign-in", r, &a)
+}
+
 // Unload empties slots and answers with their names.
 func (c *Client) Unload(ctx context.Context, r UnloadRequest) (names []string, err error) {
 	return names, c.do(ctx, http.MethodPost, "/v1/unload", r, &names)

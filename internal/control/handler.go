@@ -30,6 +30,7 @@ func NewServer(c HandlerConfig) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /v1/status", call(func(ctx context.Context, _ struct{}) (Status, error) { return c.Daemon.Status(ctx) }))
 	mux.Handle("POST /v1/load", call(c.Daemon.Load))
+	mux.Handle("POST /v1/sign-in", call(c.Daemon.SignIn))
 	mux.Handle("POST /v1/unload", call(func(ctx context.Context, r UnloadRequest) ([]string, error) { return c.Daemon.Unload(ctx, r) }))
 	mux.Handle("POST /v1/refresh", call(c.Daemon.Refresh))
 	mux.Handle("POST /v1/reload", call(func(ctx context.Context, _ struct{}) (ReloadResult, error) { return c.Daemon.Reload(ctx) }))

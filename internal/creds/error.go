@@ -35,6 +35,10 @@ type RetrieveError struct {
 	// be gone, e.g. after a login in another terminal. Nil: nothing to look at.
 	Changed func() bool
 
+	// MFA is the serial number or ARN of the device whose code would help, with
+	// code login_required. "": no code is asked for.
+	MFA string
+
 	// Err is the cause for errors.Is and errors.As. It is never printed: an
 	// SDK's text may hold what a helper program wrote.
 	Err error

@@ -17,7 +17,7 @@ import (
 
 // commands are what the control socket offers.
 func (d *daemon) commands() control.Daemon {
-	return control.Daemon{Status: d.status, Load: d.load, Unload: d.unload, Refresh: d.refresh, Reload: d.reload}
+	return control.Daemon{Status: d.status, Load: d.load, SignIn: d.signIn, Unload: d.unload, Refresh: d.refresh, Reload: d.reload}
 }
 
 func (d *daemon) status(context.Context) (control.Status, error) {
@@ -31,7 +31,7 @@ func (d *daemon) status(context.Context) (control.Status, error) {
 		st.ConfigError = *e
 	}
 	for _, b := range d.listeners() {
-		st.Listeners = append(st.Listeners, control.Listener{Endpoint: "ecs", URL: b.url})
+		st.Listeners = append(st.Listeners, control.Listener{Endpoint: b.endpoint, URL: b.url, V1: b.endpoint == imdsEndpoint && s.IMDS.V1})
 	}
 	for _, name := range d.names() {
 		if sl := d.table.Slot(name); sl != nil {
@@ -64,7 +64,7 @@ func wireSlot(v slot.Snapshot, byURL bool) control.Slot {
 		w.ClockSkew = v.Skew.Seconds()
 	}
 	if f := v.Failure; f != nil {
-		w.Error = &control.Error{Code: f.Code, Message: f.Msg, Hint: f.Hint, At: moment(f.At), NextTry: moment(f.NextTry)}
+		w.Error = &control.Error{Code: f.Code, Message: f.Msg, Hint: f.Hint, MFA: f.MFA, At: moment(f.At), NextTry: moment(f.NextTry)}
 	}
 	return w
 }
@@ -87,6 +87,9 @@ func (d *daemon) load(ctx context.Context, r control.LoadRequest) (control.LoadR
 		return control.LoadResult{}, err
 	}
 	sl, kept, err := d.table.Load(ctx, r.Slot, spec)
+	if err != nil && kept && r.Ask && creds.AsRetrieveError(err).MFA != "" {
+		kept = !d.table.UnloadIf(r.Slot, sl) // until somebody has given the code
+	}
 	if err != nil && !kept {
 		return control.LoadResult{}, err
 	}
@@ -96,6 +99,18 @@ func (d *daemon) load(ctx context.Context, r control.LoadRequest) (control.LoadR
 		result.Err = control.AsError(err)
 	}
 	return result, nil
+}
+
+// signIn uses an MFA code. Slots that waited for it look once a second.
+func (d *daemon) signIn(ctx context.Context, r control.SignInRequest) (control.SignInResult, error) {
+	until, err := d.resolver.SignIn(ctx, r.Source, r.Serial, r.Code, r.Renew)
+	if err != nil {
+		return control.SignInResult{}, err
+	}
+	if !until.IsZero() {
+		d.log.Info("signed in with an MFA code", "device", r.Serial, "until", until)
+	}
+	return control.SignInResult{Until: moment(until)}, nil
 }
 
 func checkName(name string) error {

@@ -130,14 +130,14 @@ func (a *auditor) flush() {
 
 // programs finds the process behind a connection, for people to read. A walk
 // over all processes takes milliseconds, so walks are spaced such that they
-// take two percent of the time at most; what comes between stays without.
+// take half a percent of the time at most; what comes between stays without.
 type programs struct {
 	known map[uint32]peer.Process
 	next  time.Time
 }
 
 const (
-	walkShare = 50 // one part in
+	walkShare = 200 // one part in
 	mostKnown = 4096
 )
 

@@ -27,6 +27,9 @@ func (a *auditor) append(b []byte, r *endpoint.Record) []byte {
 	if r.Target.Name != "" {
 		l.text("name", a.masked(r.Target.Name))
 	}
+	if r.IMDSv1 {
+		l.number("imds_version", 1)
+	}
 	l.text("outcome", r.Outcome)
 	l.number("status", int64(r.Status))
 	if !r.Expires.IsZero() {

@@ -85,9 +85,12 @@ func (d *daemon) reload(context.Context) (control.ReloadResult, error) {
 	d.reloadErr.Store(nil)
 	r.Changes = append(r.Changes, rebound...)
 	d.guard.Set(d.access(s))
+	if d.imds != nil {
+		d.imds.handler.Set(imdsAccess(s))
+	}
 	d.level.Set(s.Log.Level)
-	if old.TLS != s.TLS || old.MaxConnections != s.MaxConnections || old.Metrics != s.Metrics || old.Store != s.Store || old.Log.Format != s.Log.Format {
-		r.Changes = append(r.Changes, "tls, metrics, max_connections, store and log.format take effect at the next start")
+	if old.TLS != s.TLS || old.MaxConnections != s.MaxConnections || old.Metrics != s.Metrics || old.Store != s.Store || old.LinkLocal != s.LinkLocal || old.Log.Format != s.Log.Format {
+		r.Changes = append(r.Changes, "tls, metrics, max_connections, store, link_local and log.format take effect at the next start")
 	}
 	r.Changes = append(r.Changes, d.reslot(old, s)...)
 	d.open()
@@ -105,7 +108,7 @@ func (d *daemon) reslot(old, s config.Config) (changes []string) {
 			continue
 		}
 		if _, still := now[name]; !still {
-			if sl := d.table.Slot(name); sl != nil && d.sameSource(sl, text) && d.table.Unload(name) {
+			if sl := d.table.Slot(name); sl != nil && d.sameSource(sl, text) && d.empty(name) {
 				changes = append(changes, "slot "+shown(name)+" emptied: no longer configured")
 				d.changed(name)
 			}
@@ -121,11 +124,12 @@ func (d *daemon) reslot(old, s config.Config) (changes []string) {
 		if _, there := now[name]; there || v.Pushed {
 			continue
 		}
-		if _, err := d.resolve(v.Spec.Source); err != nil && creds.AsRetrieveError(err).Code == creds.NotConfigured && d.table.Unload(name) {
+		if _, err := d.resolve(v.Spec.Source); err != nil && creds.AsRetrieveError(err).Code == creds.NotConfigured && d.empty(name) {
 			changes = append(changes, "slot "+shown(name)+" emptied: "+err.Error())
 			d.changed(name)
 		}
 	}
+	d.forgetGone()
 	d.table.DropDerived(derivedSource)
 	_ = d.configure(s, nil) // nothing is strict: cannot fail
 	sort.Strings(changes)

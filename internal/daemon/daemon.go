@@ -21,6 +21,7 @@ import (
 	"rolecall/internal/endpoint"
 	"rolecall/internal/footprint"
 	"rolecall/internal/harden"
+	"rolecall/internal/linklocal"
 	"rolecall/internal/peer"
 	"rolecall/internal/slot"
 	"rolecall/internal/source"
@@ -40,14 +41,19 @@ type Config struct {
 	Ready      func(Ready)         // called once when all listeners answer; nil: nobody
 	Reload     <-chan struct{}     // wishes to read the configuration anew, e.g. from SIGHUP; nil: none
 	Version    string
-	Private    bool       // for one program: no control socket, no files, an authorization token of its own
-	Harden     bool       // close this process to other processes of the same user; cannot be undone
-	Store      slot.Store // in place of the one that the settings name; nil: none
+	Private    bool            // for one program: no control socket, no files, an authorization token of its own
+	Harden     bool            // close this process to other processes of the same user; cannot be undone
+	Store      slot.Store      // in place of the one that the settings name; nil: none
+	Sessions   source.Sessions // MFA sessions of a Private daemon; nil: its own memory
+
+	// SSOSessions is rolecall's own file of SSO sessions. "": that of Dirs.
+	SSOSessions string
 }
 
 // Ready is what is known once the daemon answers.
 type Ready struct {
 	URLs               []string     // of the ECS endpoint, each ending in a slash
+	MetadataURLs       []string     // of the metadata endpoint, likewise
 	TokenFile          string       // holds the authorization token; "" when Private
 	AuthorizationToken creds.Secret // when Private
 }
@@ -77,11 +83,15 @@ type daemon struct {
 	resolver   *source.Resolver
 	guard      *endpoint.Guard
 	server     *endpoint.Server
+	imds       *metadata // nil when Private
 	metrics    *metrics
+	notices    *notices
 	audit      *auditor
-	peers      *peer.Lookup   // nil: the kernel cannot tell
-	closeStore func()         // nil: nothing to close
-	kept       *control.Store // where credentials are kept beside the slots; nil when Private
+	peers      *peer.Lookup    // nil: the kernel cannot tell
+	closeStore func()          // nil: nothing to close
+	sessions   source.Sessions // where MFA sessions outlive this process; nil: nowhere
+	kept       *control.Store  // where credentials are kept beside the slots; nil when Private
+	store      slot.Store      // that place
 
 	reloading sync.Mutex // held by the one reload under way
 	settings  atomic.Pointer[config.Config]
@@ -89,6 +99,8 @@ type daemon struct {
 
 	boundMu sync.Mutex // guards bound
 	bound   []binding  // listeners in force
+
+	lease *linklocal.Lease // nil: none of AWS's addresses are ours
 }
 
 // Run is a daemon's life: it returns nil once ctx has ended and everything is
@@ -116,6 +128,12 @@ func Run(ctx context.Context, c Config) (err error) {
 	job(&behind, back, d.table.Run)
 	job(&behind, back, d.audit.run)
 	job(&jobs, front, func(ctx context.Context) error { return d.server.Run(ctx, drainTime) })
+	if d.imds != nil {
+		job(&jobs, front, func(ctx context.Context) error { return d.imds.server.Run(ctx, drainTime) })
+	}
+	if d.lease != nil {
+		job(&jobs, front, d.lease.Keep)
+	}
 	if !c.Private {
 		ln, err := d.listenControl()
 		if err != nil {
@@ -124,6 +142,7 @@ func Run(ctx context.Context, c Config) (err error) {
 			job(&jobs, front, func(ctx context.Context) error { return d.serveControl(ctx, ln) })
 		}
 		job(&jobs, front, d.watchdog)
+		job(&jobs, front, d.tell)
 		job(&jobs, front, slim)
 		job(&jobs, front, d.reloads)
 	}
@@ -146,6 +165,9 @@ func start(c Config) (*daemon, error) {
 	if c.Stderr == nil {
 		c.Stderr = os.Stderr
 	}
+	if c.Getenv == nil {
+		c.Getenv = os.Getenv
+	}
 	settings, err := c.Settings()
 	if err != nil {
 		return nil, err
@@ -161,21 +183,26 @@ func start(c Config) (*daemon, error) {
 	if err := d.loadToken(); err != nil {
 		return nil, err
 	}
-	d.metrics = newMetrics()
+	d.metrics, d.notices = newMetrics(), newNotices()
 	d.audit = newAuditor(c.Stderr, useJSON(c, settings.Log), &d.level, d.metrics, d.token)
+	d.store = d.keep(settings)
 	d.table = slot.New(slot.Config{
-		Store:   d.keep(settings),
+		Store:   d.store,
 		Prepare: func(c creds.Credentials, expires time.Time) any { return endpoint.NewDocument(c, expires) },
 		Observe: d.observe,
 	})
 	d.metrics.watch(d.table)
+	if c.SSOSessions == "" {
+		c.SSOSessions = c.Dirs.SSOSessions()
+	}
 	d.resolver = source.New(source.Config{Getenv: c.Getenv, Environ: d.environ, Home: c.Home, UserAgent: "rolecall/" + c.Version,
-		Self: d.isSelf, Warn: func(msg string) { d.log.Warn(msg) }})
+		MFASession: settings.MFASession, Sessions: d.sessions, SSOSessions: c.SSOSessions, Self: d.isSelf, Warn: func(msg string) { d.log.Warn(msg) }})
 	if peer.Supported() {
 		d.peers, _ = peer.New() // without it everybody is unknown and needs the token
 	}
 	d.guard = endpoint.NewGuard(d.access(settings))
 	if err := d.listen(settings); err != nil {
+		d.closeAll()
 		return nil, err
 	}
 	if err := d.configure(settings, c.Strict); err != nil {
@@ -209,6 +236,10 @@ func (d *daemon) ready() {
 		r.AuthorizationToken = d.token
 	}
 	for _, b := range d.listeners() {
+		if b.endpoint == imdsEndpoint {
+			r.MetadataURLs = append(r.MetadataURLs, b.url)
+			continue
+		}
 		r.URLs = append(r.URLs, b.url)
 	}
 	d.c.Ready(r)
@@ -234,19 +265,24 @@ func (d *daemon) warnings() []string {
 		w = append(w, "authorization is off: every user and program on this machine can have the credentials (auth mode none)")
 	}
 	for _, b := range d.listeners() {
-		if tcp, ok := b.ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && !tcp.IP.IsLinkLocalUnicast() && s.TLS.Cert == "" {
+		if tcp, ok := b.ln.Addr().(*net.TCPAddr); ok && b.endpoint == ecsEndpoint && !tcp.IP.IsLoopback() && !tcp.IP.IsLinkLocalUnicast() && s.TLS.Cert == "" {
 			w = append(w, "credentials leave this machine unencrypted at "+b.url+"; set --tls-cert and --tls-key")
 		}
 	}
 	if s.Auth.Mode == config.AuthAuto && d.peers == nil {
 		w = append(w, "this system does not tell who is at the other end of a connection, so every client needs the authorization token")
 	}
-	return w
+	return append(w, d.metadataWarnings(s)...)
 }
 
 func (d *daemon) closeAll() {
 	for _, b := range d.listeners() {
 		b.retire()
+	}
+	if d.lease != nil {
+		if err := d.lease.Release(); err != nil {
+			d.log.Error("an address of --link-local stays on the loopback interface", "error", err.Error())
+		}
 	}
 	if d.peers != nil {
 		d.peers.Close()

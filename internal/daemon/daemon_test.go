@@ -298,14 +298,14 @@ func TestLoginNeeded(t *testing.T) {
 	}
 	r.start()
 	status, m := r.do("GET", "/", "")
-	if status != 503 || m["Code"] != "login_required" || !strings.Contains(fmt.Sprint(m["message"]), "aws sso login") {
+	if status != 503 || m["Code"] != "login_required" || !strings.Contains(fmt.Sprint(m["message"]), "rolecall login") {
 		t.Errorf("%d %v", status, m)
 	}
 	st, err := r.client().Status(t.Context())
 	if err != nil || st.Slots[0].Error == nil || st.Slots[0].Error.Code != creds.LoginRequired || st.Slots[0].Error.Hint == "" {
 		t.Errorf("%+v %v", st.Slots, err)
 	}
-	if err := os.WriteFile(cache, token, 0o600); err != nil { // as `aws sso login` does
+	if err := os.WriteFile(cache, token, 0o600); err != nil { // as `rolecall login` does
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; {

@@ -3,9 +3,11 @@ package daemon
 import (
 	"errors"
 	"os"
+	"strings"
 
 	"rolecall/internal/config"
 	"rolecall/internal/control"
+	"rolecall/internal/creds"
 	"rolecall/internal/slot"
 	"rolecall/internal/source"
 	"rolecall/internal/store"
@@ -16,6 +18,9 @@ import (
 // until the next start.
 func (d *daemon) keep(s config.Config) slot.Store {
 	switch {
+	case d.c.Sessions != nil:
+		d.sessions = d.c.Sessions
+		return d.c.Store
 	case d.c.Store != nil:
 		return d.c.Store
 	case d.c.Private:
@@ -25,47 +30,86 @@ func (d *daemon) keep(s config.Config) slot.Store {
 		return &store.Memory{}
 	}
 	getenv := d.c.Getenv
-	if getenv == nil {
-		getenv = os.Getenv
+	warn := func(m string) { d.log.Warn(m) }
+	c := store.SharedConfig{Key: store.KeyConfig{Dir: d.c.Dirs.Store, Getenv: getenv, Keychain: store.SystemKeychain(getenv), Make: true, Warn: warn}}
+	if s.Store.Remote() {
+		c.Fleet = store.RedisConfig{URL: string(s.Store), PasswordFile: s.StorePasswordFile, SentinelPasswordFile: s.StoreSentinelPasswordFile, CAFile: s.StoreCAFile}
 	}
-	key, err := store.OpenKey(store.KeyConfig{Dir: d.c.Dirs.Store, Getenv: getenv, Keychain: store.SystemKeychain(getenv), Make: true, Warn: func(m string) { d.log.Warn(m) }})
-	var f *store.File
-	if err == nil {
-		var sealer *store.Sealer
-		sealer, err = store.NewSealer(key.Bytes)
-		if err == nil && s.Store.Remote() {
-			return d.keepRemote(s, sealer, key)
-		}
-		if err == nil {
-			f, err = store.NewFile(store.FileConfig{Dir: d.c.Dirs.Store, Sealer: sealer, Warn: func(m string) { d.log.Warn(m) }})
-		}
-	}
+	shared, err := store.Open(c)
 	if err != nil {
-		d.kept = &control.Store{Kind: string(config.StoreMemory), Problem: problemOf(err)}
+		d.kept = &control.Store{Kind: string(config.StoreMemory), Problem: problemOf("credentials are kept in memory only", err)}
 		return &store.Memory{}
 	}
-	d.kept = &control.Store{Kind: string(config.StoreFile), Dir: d.c.Dirs.Store, Key: string(key.Kind), Weakness: key.Weakness()}
-	return f
-}
-
-// keepRemote keeps credentials on a server that many machines share. It is not
-// asked before the first credentials are needed; while it fails, every daemon
-// goes on alone.
-func (d *daemon) keepRemote(s config.Config, sealer *store.Sealer, key store.Key) slot.Store {
-	r, err := store.NewRedis(store.RedisConfig{URL: string(s.Store), PasswordFile: s.StorePasswordFile, CAFile: s.StoreCAFile,
-		Sealer: sealer, Warn: func(m string) { d.log.Warn(m) }})
-	if err != nil {
-		d.kept = &control.Store{Kind: string(config.StoreMemory), Problem: problemOf(err)}
-		return &store.Memory{}
+	d.closeStore = shared.Close
+	d.kept = &control.Store{Kind: string(config.StoreFile), Dir: d.c.Dirs.Store, Key: string(shared.Key.Kind), KeyID: shared.KeyID(), Weakness: shared.Key.Weakness()}
+	switch {
+	case shared.Fleet != nil:
+		d.kept.Kind, d.kept.URL = "redis", store.Redacted(string(s.Store))
+	case shared.FleetErr != nil:
+		d.kept.Problem = problemOf("credentials are shared on this machine only", shared.FleetErr)
 	}
-	d.closeStore = func() { _ = r.Close() }
-	d.kept = &control.Store{Kind: "redis", Key: string(key.Kind), Weakness: key.Weakness()}
-	return r
+	if shared.File != nil {
+		d.sessions = shared.File // not on a server: an MFA session is for this machine
+	}
+	if shared.File == nil {
+		d.kept.Dir, d.kept.Problem = "", problemOf("credentials are kept on the shared server only", shared.FileErr)
+	}
+	return shared
 }
 
-// problemOf says why credentials are in memory only.
-func problemOf(err error) string {
-	problem := "credentials are kept in memory only: " + err.Error()
+// empty takes a slot away, and what this machine keeps for it unless another
+// slot is of the same source: who empties a slot wants its credentials gone.
+func (d *daemon) empty(name string) bool {
+	s := d.table.Slot(name)
+	if s == nil || !d.table.Unload(name) {
+		return false
+	}
+	gone := []slot.Spec{s.Snapshot().Spec}
+	if name == slot.Default {
+		for name, s := range d.table.DerivedSlots {
+			if strings.HasPrefix(name, derivedRole) {
+				gone = append(gone, s.Snapshot().Spec)
+			}
+		}
+		d.table.DropDerived(derivedRole)
+	}
+	for _, spec := range gone {
+		d.forget(spec)
+	}
+	return true
+}
+
+// forgetGone drops what is kept for sources used by URL that the AWS files no
+// longer have.
+func (d *daemon) forgetGone() {
+	for name, s := range d.table.DerivedSlots {
+		if spec := s.Snapshot().Spec; strings.HasPrefix(name, derivedSource) {
+			if _, err := d.resolve(spec.Source); err != nil && creds.AsRetrieveError(err).Code == creds.NotConfigured {
+				d.table.DropDerived(name)
+				d.forget(spec)
+			}
+		}
+	}
+}
+
+func (d *daemon) forget(spec slot.Spec) {
+	kept, ok := d.store.(interface{ Forget(key string) })
+	if !ok || spec.Key == "" {
+		return
+	}
+	for _, slots := range []func(func(string, *slot.Slot) bool){d.table.Slots, d.table.DerivedSlots} {
+		for _, s := range slots {
+			if s.Snapshot().Spec.Key == spec.Key {
+				return
+			}
+		}
+	}
+	kept.Forget(spec.Key)
+}
+
+// problemOf says where credentials are not as the configuration says, and why.
+func problemOf(what string, err error) string {
+	problem := what + ": " + err.Error()
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) && hinted.Hint() != "" {
 		problem += " (" + hinted.Hint() + ")"

@@ -19,16 +19,23 @@ import (
 	"rolecall/internal/harden"
 )
 
-// binding is one listener of the endpoint that is in force.
+// Names of the endpoints, as in logs, metrics and status.
+const (
+	ecsEndpoint  = "ecs"
+	imdsEndpoint = "imds"
+)
+
+// binding is one listener that is in force.
 type binding struct {
-	wanted config.ListenAddr // zero: taken over from systemd
-	ln     net.Listener
-	url    string
-	open   bool // clients are let in
-	retire func()
+	endpoint string
+	wanted   config.ListenAddr // zero: taken over from systemd, or of --link-local; for the life of the process
+	ln       net.Listener
+	url      string
+	open     bool // clients are let in
+	retire   func()
 }
 
-// listen makes the endpoint's server and binds its listeners: those that
+// listen makes the endpoints' servers and binds their listeners: those that
 // systemd hands over, else those of the configuration.
 func (d *daemon) listen(s config.Config) error {
 	sc := endpoint.ServerConfig{
@@ -36,6 +43,13 @@ func (d *daemon) listen(s config.Config) error {
 			Metrics: d.metricsOnTCP()}),
 		MaxConnections: harden.ConnectionRoom(s.MaxConnections),
 		ErrorLog:       httpLog(d.log),
+	}
+	if !d.c.Private {
+		room := sc.MaxConnections / imdsShare
+		if len(s.IMDS.Listen) > 0 || s.LinkLocal {
+			sc.MaxConnections -= room
+		}
+		d.imds = d.newMetadata(s, max(1, room))
 	}
 	if d.peers != nil {
 		sc.Peers = d.peers
@@ -48,34 +62,41 @@ func (d *daemon) listen(s config.Config) error {
 		sc.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: pair.get, NextProtos: []string{"http/1.1"}}
 	}
 	d.server = endpoint.NewServer(sc)
+	if err := d.listenECS(s); err != nil {
+		return err
+	}
+	return d.listenMetadata(s)
+}
+
+func (d *daemon) listenECS(s config.Config) error {
 	handed, err := handedOver()
 	if err != nil {
 		return err
 	}
 	if len(handed) > 0 {
 		for _, ln := range handed {
-			d.bind(config.ListenAddr{}, ln)
+			d.bind(ecsEndpoint, config.ListenAddr{}, ln)
 		}
 		return nil
 	}
-	bound, err := bindAll(s.Listen)
+	bound, err := bindAll("--listen", s.Listen)
 	if err != nil {
 		return err
 	}
 	for i, ln := range bound {
-		d.bind(s.Listen[i], ln)
+		d.bind(ecsEndpoint, s.Listen[i], ln)
 	}
 	return nil
 }
 
-func (d *daemon) bind(wanted config.ListenAddr, ln net.Listener) {
+func (d *daemon) bind(endpoint string, wanted config.ListenAddr, ln net.Listener) {
 	scheme := "http"
-	if d.settings.Load().TLS.Cert != "" {
+	if endpoint == ecsEndpoint && d.settings.Load().TLS.Cert != "" {
 		scheme = "https"
 	}
 	d.boundMu.Lock()
 	defer d.boundMu.Unlock()
-	d.bound = append(d.bound, binding{wanted: wanted, ln: ln, url: scheme + "://" + ln.Addr().String() + "/", retire: func() { _ = ln.Close() }})
+	d.bound = append(d.bound, binding{endpoint: endpoint, wanted: wanted, ln: ln, url: scheme + "://" + ln.Addr().String() + "/", retire: func() { _ = ln.Close() }})
 }
 
 // open lets clients in at the listeners that are bound and not open yet: once
@@ -85,7 +106,11 @@ func (d *daemon) open() {
 	defer d.boundMu.Unlock()
 	for i := range d.bound {
 		if b := &d.bound[i]; !b.open {
-			b.open, b.retire = true, d.server.Add(b.ln)
+			s := d.server
+			if b.endpoint == imdsEndpoint {
+				s = d.imds.server
+			}
+			b.open, b.retire = true, s.Add(b.ln)
 		}
 	}
 }
@@ -105,8 +130,15 @@ func listening() *net.ListenConfig {
 	return l
 }
 
-// bindAll binds all addresses or none.
-func bindAll(addrs []config.ListenAddr) (bound []net.Listener, err error) {
+func flagOf(endpoint string) string {
+	if endpoint == imdsEndpoint {
+		return "--imds"
+	}
+	return "--listen"
+}
+
+// bindAll binds all addresses or none. flag is what names them.
+func bindAll(flag string, addrs []config.ListenAddr) (bound []net.Listener, err error) {
 	for _, a := range addrs {
 		network := "tcp4"
 		if a.Addr().Is6() {
@@ -117,22 +149,22 @@ func bindAll(addrs []config.ListenAddr) (bound []net.Listener, err error) {
 			for _, b := range bound {
 				_ = b.Close()
 			}
-			return nil, listenError(a, err)
+			return nil, listenError(flag, a, err)
 		}
 		bound = append(bound, ln)
 	}
 	return bound, nil
 }
 
-func listenError(a config.ListenAddr, err error) error {
+func listenError(flag string, a config.ListenAddr, err error) error {
 	e := &creds.RetrieveError{Code: creds.NotConfigured, Err: err}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		e.Msg = fmt.Sprintf("%s is in use already, by another rolecall or another program", a)
-		e.Hint = fmt.Sprintf("look with: rolecall status; or choose another port: rolecall serve --listen %s:%d", a.Addr(), a.Port()+1)
+		e.Hint = fmt.Sprintf("look with: rolecall status; or choose another port: rolecall serve %s %s:%d", flag, a.Addr(), a.Port()+1)
 	case errors.Is(err, syscall.EACCES):
 		e.Msg = fmt.Sprintf("no permission to listen on %s", a)
-		e.Hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another port with --listen"
+		e.Hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another port with " + flag
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		e.Msg = fmt.Sprintf("this machine has no address %s", a.Addr())
 		e.Hint = "list its addresses with: ip addr"
@@ -165,22 +197,38 @@ func handedOver() (tcp []net.Listener, err error) {
 // bound before anything changes, so that a failure leaves all as it was.
 func (d *daemon) rebind(s config.Config) (changes []string, err error) {
 	bound := d.listeners()
-	if len(bound) > 0 && bound[0].wanted == (config.ListenAddr{}) {
-		return nil, nil // systemd's, for the life of the process
-	}
-	var fresh []config.ListenAddr
-	for _, a := range s.Listen {
-		if !slices.ContainsFunc(bound, func(b binding) bool { return b.wanted == a }) {
-			fresh = append(fresh, a)
+	wanted := map[string][]config.ListenAddr{ecsEndpoint: s.Listen}
+	if d.imds != nil {
+		wanted[imdsEndpoint] = s.IMDS.Listen
+		if err := d.mayServeMetadata(s); err != nil {
+			return nil, err
 		}
 	}
-	opened, err := bindAll(fresh)
-	if err != nil {
-		return nil, err
+	if slices.ContainsFunc(bound, func(b binding) bool { return b.endpoint == ecsEndpoint && b.fixed() && !b.linkLocal() }) {
+		delete(wanted, ecsEndpoint) // systemd's, for the life of the process
+	}
+	var fresh []binding
+	for _, name := range []string{ecsEndpoint, imdsEndpoint} {
+		var addrs []config.ListenAddr
+		for _, a := range wanted[name] {
+			if !slices.ContainsFunc(bound, func(b binding) bool { return b.endpoint == name && b.wanted == a }) {
+				addrs = append(addrs, a)
+			}
+		}
+		opened, err := bindAll(flagOf(name), addrs)
+		if err != nil {
+			for _, b := range fresh {
+				_ = b.ln.Close()
+			}
+			return nil, err
+		}
+		for i, ln := range opened {
+			fresh = append(fresh, binding{endpoint: name, wanted: addrs[i], ln: ln})
+		}
 	}
 	var kept []binding
 	for _, b := range bound {
-		if slices.Contains(s.Listen, b.wanted) {
+		if b.fixed() || slices.Contains(wanted[b.endpoint], b.wanted) {
 			kept = append(kept, b)
 			continue
 		}
@@ -190,11 +238,19 @@ func (d *daemon) rebind(s config.Config) (changes []string, err error) {
 	d.boundMu.Lock()
 	d.bound = kept
 	d.boundMu.Unlock()
-	for i, ln := range opened {
-		d.bind(fresh[i], ln)
-		changes = append(changes, "listening on "+ln.Addr().String())
+	for _, b := range fresh {
+		d.bind(b.endpoint, b.wanted, b.ln)
+		changes = append(changes, "listening on "+b.ln.Addr().String())
 	}
 	return changes, nil
+}
+
+// fixed says whether no reload changes it.
+func (b *binding) fixed() bool { return b.wanted == (config.ListenAddr{}) }
+
+func (b *binding) linkLocal() bool {
+	tcp, ok := b.ln.Addr().(*net.TCPAddr)
+	return ok && tcp.IP.IsLinkLocalUnicast()
 }
 
 // isSelf says whether host (host:port) is one of our own listeners, from which

@@ -40,6 +40,10 @@ const failuresLogged = 3
 // observe logs and counts the end of a retrieval.
 func (d *daemon) observe(e slot.Event) {
 	d.metrics.retrieved(e)
+	d.notices.observe(e)
+	if d.imds != nil && d.imds.serving() {
+		d.imds.warmUp(e)
+	}
 	name := shown(e.Slot)
 	if e.Err == nil {
 		d.log.Info("refreshed", "slot", name, "source", e.Spec.Source, "expires", e.Held.Expires.UTC().Format(time.RFC3339), "took", e.Took.Round(time.Millisecond).String())

@@ -114,7 +114,7 @@ func (d *daemon) resolve(text string) (slot.Spec, error) {
 }
 
 func specOf(s *source.Source) slot.Spec {
-	return slot.Spec{Source: s.Text, Profile: s.Profile, Region: s.Region, Provider: s.Provider, Key: s.Key, Upstream: s.Upstream, Timeout: s.Timeout}
+	return slot.Spec{Source: s.Text, Profile: s.Profile, Region: s.Region, Provider: s.Provider, Key: s.Key, Upstream: s.Upstream, Timeout: s.Timeout, Rotates: s.Rotates}
 }
 
 // Push puts uploaded credentials into a slot, whatever was in it.
@@ -136,9 +136,9 @@ func (s shelf) Push(name string, u endpoint.Upload) error {
 	return nil
 }
 
-// Unload empties a slot.
+// Unload empties a slot, and what this machine has kept for it goes too.
 func (s shelf) Unload(name string) error {
-	if !s.table.Unload(name) {
+	if !s.empty(name) {
 		if name == slot.Default {
 			return errNoDefault
 		}

@@ -49,6 +49,11 @@ func (s *survey) containers(ctx context.Context, c Config) []Result {
 			return []Result{{Outcome: Skipped, Summary: "the container endpoint was not asked", Why: why}}
 		}
 	}
+	// A link in another root directory may lead out of it, too.
+	if (s.Others || s.Root != "") && len(targets) > 0 && targets[0].token.file {
+		return []Result{{Outcome: Skipped, Summary: "the container endpoint was not asked",
+			Why: "the program is another user's or a container's, and no file that it names is sent: run rolecall doctor as that user, or in the container"}}
+	}
 	found := make([][]Result, len(targets))
 	var all sync.WaitGroup
 	for i, t := range targets {

@@ -64,7 +64,9 @@ func process(proc string, pid int) (Program, error) {
 	if !sameNamespace(dir, "net") {
 		p.Elsewhere = fmt.Sprintf("the process has a network of its own: run rolecall doctor in it (nsenter --net --target %d rolecall doctor --pid %d, as root)", pid, pid)
 	}
-	p.Home = homeOf(dir, p)
+	uid := owner(dir)
+	p.Others = uid != os.Geteuid()
+	p.Home = homeOf(uid, p)
 	p.ancestry(proc, ppid)
 	return p, nil
 }
@@ -114,17 +116,21 @@ func sdkOf(dir, name string) string {
 	return SDKOf(name)
 }
 
-// homeOf is the home directory of the process's user, in its own passwd file.
-func homeOf(dir string, p Program) string {
+// owner is the user of a process, -1 when it is gone.
+func owner(dir string) int {
 	info, err := os.Stat(dir)
 	if err != nil {
-		return ""
+		return -1
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return ""
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
 	}
-	uid := strconv.Itoa(int(st.Uid))
+	return -1
+}
+
+// homeOf is the home directory of a user, by the program's own passwd file.
+func homeOf(id int, p Program) string {
+	uid := strconv.Itoa(id)
 	if p.Root == "" {
 		if u, err := user.LookupId(uid); err == nil {
 			return u.HomeDir

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,7 +45,7 @@ func TestProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.Env.Get("AWS_PROFILE") != "dev" || p.Env.Get("HOME") != "/h" || p.Dir == "" || p.Root != "" || p.Elsewhere != "" || p.Name != fmt.Sprintf("pid %d (sh)", pid) {
+	if p.Others || p.Env.Get("AWS_PROFILE") != "dev" || p.Env.Get("HOME") != "/h" || p.Dir == "" || p.Root != "" || p.Elsewhere != "" || p.Name != fmt.Sprintf("pid %d (sh)", pid) {
 		t.Errorf("%s in %s, root %q, %q", p.Name, p.Dir, p.Root, p.Elsewhere)
 	}
 	if len(p.Ancestors) == 0 || p.Ancestors[0].PID != os.Getpid() {
@@ -74,6 +76,35 @@ func TestProcessElsewhere(t *testing.T) {
 	r := Run(t.Context(), Inspect(p, Config{Resolve: names}))
 	if r.Cause() != "" || r.Count(Skipped) != 1 || !strings.Contains(fmt.Sprint(r), "nsenter") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// Root may read any file, and another user's process may name any: none is sent.
+func TestNoFileIsSentForAnother(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "root-only")
+	if err := os.WriteFile(file, []byte(canary), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan string, 9)
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.Header.Get("Authorization") }))
+	defer s.Close()
+	env := NewEnviron([]string{"HOME=" + dir, "AWS_REGION=eu-west-1", off, fullWith + s.URL + "/", varTokenFile + "=" + file})
+	for _, p := range []Program{{Env: env, Others: true}, {Env: env, Root: "/proc/self/root"}, {Env: env}} {
+		r := Run(t.Context(), Inspect(p, Config{Resolve: names}))
+		checkSafe(t, r)
+		others := p.Others || p.Root != ""
+		select {
+		case sent := <-asked:
+			if others || sent != canary {
+				t.Error("a file was sent for another user's program")
+			}
+		default:
+			if !others || r.Count(Skipped) != 1 {
+				t.Error("nothing was sent for one's own program")
+			}
+		}
 	}
 }
 

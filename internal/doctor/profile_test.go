@@ -126,6 +126,7 @@ func TestProfileAsksSTS(t *testing.T) {
 		{"sso refused", "sso-dev", "", fakeaws.Fault{Match: "sso:*", Code: "UnauthorizedException", Status: 401}, "profile.login-needed", ""},
 		{"not json", "proc", "[profile proc]\ncredential_process = sh -c 'echo " + canary + "'\n", fakeaws.Fault{}, "profile.process-not-json", ""},
 		{"fails", "proc", "[profile proc]\ncredential_process = sh -c 'echo " + canary + " >&2; exit 3'\n", fakeaws.Fault{}, "profile.process-failed", "exit status 3"},
+		{"hangs", "proc", "[profile proc]\ncredential_process = sh -c 'sleep 30'\n", fakeaws.Fault{}, "profile.process-failed", "did not end in time"},
 		{"mfa", "mfa", "[profile mfa]\nrole_arn = arn:aws:iam::111111111111:role/dev\nsource_profile = base\nmfa_serial = arn:aws:iam::111111111111:mfa/me\n", fakeaws.Fault{}, "profile.mfa", ""},
 	}
 	for _, tt := range tests {

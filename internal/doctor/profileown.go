@@ -95,9 +95,9 @@ func (w *profileWalk) sso(s *awsconfig.Section) {
 func (w *profileWalk) signIn(profile, key string) {
 	sum := sha1.Sum([]byte(key))
 	file := filepath.Join(w.home(), ".aws", "sso", "cache", hex.EncodeToString(sum[:])+".json")
-	login := Fix{Text: "sign in", Command: "aws sso login --profile " + shellWord(profile)}
+	login := []Fix{{Text: "sign in", Command: "rolecall login " + shellWord(profile)}, {Command: "aws sso login --profile " + shellWord(profile)}}
 	needed := func(summary, text string) {
-		w.faults = append(w.faults, Result{Outcome: Failed, Cause: "profile.login-needed", Summary: summary, Evidence: []Evidence{{Where: file, Text: text}}, Fixes: []Fix{login}})
+		w.faults = append(w.faults, Result{Outcome: Failed, Cause: "profile.login-needed", Summary: summary, Evidence: []Evidence{{Where: file, Text: text}}, Fixes: login})
 	}
 	text, err := readSmall(w.path(file))
 	var t struct {

@@ -19,6 +19,9 @@ type Program struct {
 	Dir string
 	// SDK is the name of the only SDK it is known to use. "": any.
 	SDK string
+	// Others says that it runs as another user: what it names is not sent
+	// anywhere, since root can read more files than that user.
+	Others bool
 	// Elsewhere says why the program's endpoints may not be reached from here as
 	// the program reaches them. "": they are.
 	Elsewhere string

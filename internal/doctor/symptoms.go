@@ -16,7 +16,7 @@ func likely() causeTable {
 		"noec2": {"chain.empty", "this is no EC2 instance, and nothing else is set up: the metadata service is only the last thing that is tried",
 			"rolecall doctor", "set up a profile or an endpoint, and AWS_EC2_METADATA_DISABLED=true to be told at once"},
 		"norole": {"imds.no-role", "the instance has no role", "rolecall doctor imds", "attach an instance profile"},
-		"login":  {"profile.login-needed", "the sign-in to IAM Identity Center has ended", "rolecall doctor profile NAME", "aws sso login --profile NAME"},
+		"login":  {"profile.login-needed", "the sign-in to IAM Identity Center has ended", "rolecall doctor profile NAME", "rolecall login NAME, or aws sso login --profile NAME"},
 		"missing": {"profile.missing", "AWS_PROFILE or --profile names a profile that the files do not have (in config it is written [profile NAME], in credentials [NAME])",
 			"rolecall doctor profile NAME", "correct the name, or AWS_CONFIG_FILE"},
 		"newline": {"container.token-newline", "the authorization token (or its file) ends with a line break", "rolecall doctor", "write the file with printf %s, without a line break"},

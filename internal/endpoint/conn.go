@@ -56,13 +56,20 @@ func (c *Conn) Peer() peer.Peer {
 }
 
 func (c *Conn) lookUp() {
-	if c.server.c.Peers != nil && c.loopback() {
+	if c.server.c.Peers != nil && (c.server.c.AskAll || c.sameHost()) {
 		c.peer = c.server.c.Peers.TCP(c.local, c.remote)
 	}
 }
 
 func (c *Conn) loopback() bool {
 	return c.remote.Addr().IsLoopback() && c.local.Addr().IsLoopback()
+}
+
+// sameHost says whether the other end can only be on this machine: on loopback,
+// or at the very link-local address that it connected to (Linux gives a client
+// of an address of its own machine that address).
+func (c *Conn) sameHost() bool {
+	return c.loopback() || c.remote.Addr() == c.local.Addr() && c.local.Addr().IsLinkLocalUnicast()
 }
 
 // localHost is the connection's own address as a Host header has it.

@@ -1,8 +1,8 @@
 // Package endpoint speaks the wire protocols that AWS SDKs know. Guard decides
 // whether a request may have an answer at all; ECS is the container-credentials
-// endpoint with the REST API of the `aws-sso ecs` server beside it; Server holds
-// the connections. It asks small interfaces for credentials and knows nothing
-// of where they come from.
+// endpoint with the REST API of the `aws-sso ecs` server beside it; IMDS is the
+// instance metadata service; Server holds the connections. It asks small
+// interfaces for credentials and knows nothing of where they come from.
 package endpoint
 
 import (

@@ -32,7 +32,7 @@ type Auditor interface{ Audit(Record) }
 // Record is one answered request. It holds no secret.
 type Record struct {
 	Time     time.Time
-	Endpoint string // "ecs"
+	Endpoint string // "ecs", "imds"
 	Method   string
 	Target   Target
 	Status   int
@@ -41,12 +41,13 @@ type Record struct {
 	Peer     peer.Peer
 	Remote   netip.AddrPort
 	Agent    string // User-Agent as sent
+	IMDSv1   bool   // answered without an IMDS token
 }
 
 // Denied says whether the guard turned the request away.
 func (r *Record) Denied() bool {
 	switch r.Outcome {
-	case "foreign_header", "foreign_host", "absolute_uri", "unexpected_body":
+	case "foreign_header", "foreign_host", "absolute_uri", "unexpected_body", "unknown_peer", "other_user":
 		return true
 	}
 	return r.Status == http.StatusUnauthorized || r.Status == http.StatusTooManyRequests

@@ -150,7 +150,7 @@ func (g *Guard) authority(r *http.Request, c *Conn) *Refusal {
 	case AuthNone:
 		return nil
 	case AuthAuto:
-		if c.loopback() {
+		if c.sameHost() {
 			if p := c.Peer(); slices.ContainsFunc(a.UIDs, p.Is) {
 				return nil
 			}

@@ -126,7 +126,11 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 }
 
 func (r *Refusal) write(w http.ResponseWriter) {
-	h := w.Header()
+	r.setHeaders(w.Header())
+	writeJSON(w, r.Status, wireError{strconv.Itoa(r.Status), r.Msg, r.Code, r.Msg, r.Hint})
+}
+
+func (r *Refusal) setHeaders(h http.Header) {
 	if r.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(r.RetryAfter.Seconds()))))
 	}
@@ -136,7 +140,6 @@ func (r *Refusal) write(w http.ResponseWriter) {
 	if r.Close {
 		h.Set("Connection", "close")
 	}
-	writeJSON(w, r.Status, wireError{strconv.Itoa(r.Status), r.Msg, r.Code, r.Msg, r.Hint})
 }
 
 // writeDone is the answer to an upload or a deletion.

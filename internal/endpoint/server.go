@@ -25,7 +25,9 @@ type Peers interface {
 type ServerConfig struct {
 	Handler        http.Handler
 	Peers          Peers       // nil: nobody is known
+	AskAll         bool        // Peers is asked of every connection, and not only of those that can be of this machine alone
 	TLS            *tls.Config // nil: plain HTTP
+	Hosts          []string    // further names of every listener, each with its port and without
 	MaxConnections int         // zero: 4096; the oldest idle one makes room
 	ErrorLog       *log.Logger // net/http's own complaints; nil: none
 }
@@ -83,6 +85,9 @@ func NewServer(c ServerConfig) *Server {
 // fails by itself ends Run.
 func (s *Server) Add(l net.Listener) (retire func()) {
 	names := namesOf(l.Addr())
+	for _, h := range s.c.Hosts {
+		names.names[h], names.names[h+names.port] = true, true
+	}
 	own := &listener{Listener: l, server: s, hosts: &names}
 	var wrapped net.Listener = own
 	if s.c.TLS != nil {

@@ -20,9 +20,15 @@ const (
 	Health            // /healthcheck
 	HealthOfSlot      // /healthcheck/slot/NAME
 	Metrics           // /metrics
+
+	MetadataToken       // /latest/api/token of the metadata service; see metadataTarget
+	MetadataRole        // its role's name
+	MetadataCredentials // its role's credentials
+	MetadataItem        // all else that it tells
 )
 
-var kindNames = [...]string{"unknown", "default", "slot", "slots", "source", "role-arn", "role", "profile", "healthcheck", "healthcheck-slot", "metrics"}
+var kindNames = [...]string{"unknown", "default", "slot", "slots", "source", "role-arn", "role", "profile", "healthcheck", "healthcheck-slot", "metrics",
+	"imds-token", "imds-role", "imds-credentials", "imds-item"}
 
 func (k Kind) String() string { return kindNames[k] }
 

@@ -16,6 +16,11 @@ type Request struct {
 	RoleARN     string // that it asked for; "" when none
 	Status      int    // of the answer; 0 when there was none (reset, hang)
 	Faulted     bool   // a scripted fault was drawn
+	Fault       string // its Label
+
+	IssuedKeyID string        // access key id of the credentials in the answer; "" when there are none
+	Expires     time.Time     // when they end
+	Took        time.Duration // until the answer was complete
 }
 
 // requestLog keeps the newest maxLog requests in a ring.
@@ -35,6 +40,16 @@ func (l *requestLog) add(r Request) {
 
 // arrive counts c, draws its fault and wakes WaitCalls.
 func (s *Server) arrive(c *call) (faulted bool) {
+	if s.count(c) {
+		return true
+	}
+	if s.cfg.Choose != nil {
+		c.fault, faulted = s.cfg.Choose(c.op, c.r)
+	}
+	return faulted
+}
+
+func (s *Server) count(c *call) (faulted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls[c.op]++

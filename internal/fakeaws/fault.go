@@ -43,6 +43,13 @@ type Fault struct {
 	// RetryAfter is sent as the Retry-After header, in whole seconds, with whatever is answered. Zero: none.
 	RetryAfter time.Duration
 
+	// NoTokens is a metadata service that knows no IMDS tokens: the PUT gets 404, and a GET needs none.
+	NoTokens bool
+	// NeedToken answers 401 to a GET of metadata without an IMDS token, whatever Config.IMDSv1 says.
+	NeedToken bool
+	// ForgetTokens drops every IMDS token before the answer is made, as a restart of the service would.
+	ForgetTokens bool
+
 	// EmptyKeys answers with "" for key id, secret and token.
 	EmptyKeys bool
 	// Expired answers with keys that ended a minute ago.
@@ -53,6 +60,9 @@ type Fault struct {
 	Truncate bool
 	// Drip is the pause before each byte of the body; time.Second is 1 B/s. Zero: at once.
 	Drip time.Duration
+
+	// Label is kept in the log as Request.Fault.
+	Label string
 }
 
 // Script adds faults after those that are there.

@@ -46,7 +46,7 @@ func (s *Server) ForgetIMDSTokens() {
 }
 
 func (s *Server) routeIMDS(c *call, path string) handler {
-	c.kind = shapeText
+	c.kind = shapeIMDS
 	s.mu.Lock()
 	c.role = s.imds.role
 	s.mu.Unlock()
@@ -70,18 +70,10 @@ func (s *Server) routeIMDS(c *call, path string) handler {
 		c.op, c.role = "imds:identity-document", ""
 		return s.imdsGuarded(s.imdsIdentityDocument)
 	}
+	role := c.role
 	c.role = ""
 	text := ""
-	switch strings.TrimSuffix(path, "/") {
-	case "/latest/meta-data/placement/region":
-		c.op, text = "imds:region", s.cfg.Region
-	case "/latest/meta-data/placement/availability-zone":
-		c.op, text = "imds:availability-zone", s.cfg.Region+"a"
-	case "/latest/meta-data/instance-id":
-		c.op, text = "imds:instance-id", imdsInstance
-	default: // also security-credentials-extended, which no SDK falls back from but on 404
-		c.op = "imds:other"
-	}
+	c.op, text = s.imdsTree(strings.TrimSuffix(path, "/"), role)
 	return s.imdsGuarded(func(c *call) reply {
 		if text == "" {
 			return c.errorReply(http.StatusNotFound, "", "")
@@ -94,6 +86,9 @@ func (s *Server) routeIMDS(c *call, path string) handler {
 func imdsText(text string) reply { return newReply(http.StatusOK, "text/plain", []byte(text)) }
 
 func (s *Server) imdsPutToken(c *call) reply {
+	if c.fault.NoTokens {
+		return c.errorReply(http.StatusNotFound, "", "")
+	}
 	if c.r.Method != http.MethodPut {
 		rep := c.errorReply(http.StatusMethodNotAllowed, "", "")
 		rep.header.Set("Allow", http.MethodPut)
@@ -132,8 +127,11 @@ func (s *Server) imdsGuarded(next handler) handler {
 		if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
 			return c.errorReply(http.StatusMethodNotAllowed, "", "")
 		}
+		if c.fault.ForgetTokens {
+			s.ForgetIMDSTokens()
+		}
 		tokens := c.r.Header.Values(headerToken)
-		if len(tokens) == 0 && s.cfg.IMDSv1 {
+		if c.fault.NoTokens || len(tokens) == 0 && s.cfg.IMDSv1 && !c.fault.NeedToken {
 			if len(c.r.Header.Values("X-Forwarded-For")) > 0 {
 				return c.errorReply(http.StatusForbidden, "", "")
 			}
@@ -162,7 +160,7 @@ func (s *Server) imdsCredentials(c *call) reply {
 			". Please see documentation at https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html.")
 	}
 	k := s.issue(c, roleSession(c.role, imdsInstance), 6*time.Hour)
-	return jsonReply(http.StatusOK, imdsDocument{
+	return imdsJSON(imdsDocument{
 		Code: "Success", LastUpdated: k.Start.Format(awsTime), Type: "AWS-HMAC",
 		AccessKeyID: k.AccessKeyID, SecretAccessKey: k.SecretAccessKey, Token: k.SessionToken,
 		Expiration: k.Expires.Format(awsTime),
@@ -178,13 +176,13 @@ type imdsDocument struct {
 
 // imdsFailure is the document of a role that the instance cannot have: 200, and no keys.
 func (s *Server) imdsFailure(code, message string) reply {
-	return jsonReply(http.StatusOK, map[string]string{
+	return imdsJSON(map[string]string{
 		"Code": code, "Message": message, "LastUpdated": s.now().UTC().Format(awsTime),
 	})
 }
 
 func (s *Server) imdsIdentityDocument(*call) reply {
-	return jsonReply(http.StatusOK, map[string]any{
+	return imdsJSON(map[string]any{
 		"accountId": s.cfg.Account, "architecture": "x86_64", "availabilityZone": s.cfg.Region + "a",
 		"imageId": "ami-0fa4e0fa4e0fa4e0f", "instanceId": imdsInstance, "instanceType": "t3.micro",
 		"pendingTime": "2026-01-02T03:04:05Z", "privateIp": "10.0.0.10", "region": s.cfg.Region, "version": "2017-09-30",

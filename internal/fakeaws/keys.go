@@ -103,6 +103,7 @@ func (s *Server) issue(c *call, k Issued, asked time.Duration) Issued {
 	s.mu.Lock()
 	s.keys.issued.put(k.AccessKeyID, k)
 	s.mu.Unlock()
+	c.gave = k
 	return k
 }
 
@@ -134,6 +135,9 @@ func (s *Server) newToken() string {
 func (s *Server) newOpaque() string {
 	return s.cfg.Canary + base64.RawURLEncoding.EncodeToString(randomBytes(42))[len(s.cfg.Canary):]
 }
+
+// newClientID is that of an OIDC client, which is no secret: it is part of the pages that browsers open.
+func newClientID() string { return base64.RawURLEncoding.EncodeToString(randomBytes(16)) }
 
 // stableID is the unique id that stays the same for a name, as AWS's AROA… and AIDA… do.
 func stableID(prefix, name string) string {

@@ -3,7 +3,9 @@ package fakeaws
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -11,6 +13,7 @@ const (
 	clientLifetime  = 90 * 24 * time.Hour
 	refreshLifetime = 90 * 24 * time.Hour
 	codeLifetime    = 10 * time.Minute
+	ssoScope        = "sso:account:access"
 	grantDevice     = "urn:ietf:params:oauth:grant-type:device_code"
 )
 
@@ -19,6 +22,7 @@ type oidcClient struct {
 	expires      time.Time
 	redirectURIs []string
 	grants       []string
+	scopes       []string
 }
 
 type deviceState int
@@ -54,10 +58,11 @@ type oidcState struct {
 	devices kept[device]       // :: device code → sign-in
 	codes   kept[authCode]     // :: authorization code → sign-in
 	refresh kept[refreshGrant] // :: refresh token → grant
+	pairs   kept[string]       // :: access token → the refresh token given with it
 }
 
 func newOIDCState() oidcState {
-	return oidcState{newKept[oidcClient](), newKept[device](), newKept[authCode](), newKept[refreshGrant]()}
+	return oidcState{newKept[oidcClient](), newKept[device](), newKept[authCode](), newKept[refreshGrant](), newKept[string]()}
 }
 
 // SSOLogin is what a finished sign-in leaves behind, as `aws sso login` caches it.
@@ -76,13 +81,14 @@ func (s *Server) NewSSOLogin(expires time.Time) SSOLogin {
 	now := s.now()
 	l := SSOLogin{
 		AccessToken: s.newOpaque(), Expires: expires, RefreshToken: s.newOpaque(),
-		ClientID: s.newOpaque(), ClientSecret: s.newOpaque(), ClientExpires: now.Add(clientLifetime),
+		ClientID: newClientID(), ClientSecret: s.newOpaque(), ClientExpires: now.Add(clientLifetime),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.portal.tokens.put(l.AccessToken, expires)
-	s.oidc.clients.put(l.ClientID, oidcClient{secret: l.ClientSecret, expires: l.ClientExpires})
+	s.oidc.clients.put(l.ClientID, oidcClient{secret: l.ClientSecret, expires: l.ClientExpires, scopes: []string{ssoScope}})
 	s.oidc.refresh.put(l.RefreshToken, refreshGrant{l.ClientID, now.Add(refreshLifetime)})
+	s.oidc.pairs.put(l.AccessToken, l.RefreshToken)
 	return l
 }
 
@@ -92,6 +98,27 @@ func (s *Server) EndSSOSessions() {
 	defer s.mu.Unlock()
 	s.portal.tokens = newKept[time.Time]()
 	s.oidc.refresh = newKept[refreshGrant]()
+}
+
+// SpendRefreshTokens uses up every refresh token, as another process does that traded them; access tokens stay
+// good.
+func (s *Server) SpendRefreshTokens() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.oidc.refresh = newKept[refreshGrant]()
+}
+
+// ForgetSSOClients drops every registered client, as the service does when they end.
+func (s *Server) ForgetSSOClients() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.oidc.clients = newKept[oidcClient]()
+}
+
+// goodStartURL holds for what looks like an access portal's. The true service knows its own.
+func goodStartURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && strings.TrimSuffix(u.Path, "/") == "/start"
 }
 
 func oidcDenial(code, message string) *denial {
@@ -112,8 +139,8 @@ func (c *call) decode(v any) *denial {
 
 func (s *Server) registerClient(c *call) reply {
 	var in struct {
-		ClientName, ClientType   string
-		RedirectUris, GrantTypes []string
+		ClientName, ClientType, IssuerURL string
+		RedirectUris, GrantTypes, Scopes  []string
 	}
 	if refused := c.decode(&in); refused != nil {
 		return c.deny(refused)
@@ -121,14 +148,17 @@ func (s *Server) registerClient(c *call) reply {
 	if in.ClientName == "" || in.ClientType != "public" {
 		return c.deny(oidcDenial("InvalidRequestException", "clientName and clientType public are required"))
 	}
+	if in.IssuerURL != "" && !goodStartURL(in.IssuerURL) {
+		return c.deny(oidcDenial("InvalidRequestException", "Invalid issuer URL provided"))
+	}
 	for _, uri := range in.RedirectUris {
 		if _, ok := loopbackRedirect(uri); !ok {
 			return c.deny(oidcDenial("InvalidRedirectUriException", "redirect URIs have to be http on loopback"))
 		}
 	}
-	id, now := s.newOpaque(), s.now()
+	id, now := newClientID(), s.now()
 	client := oidcClient{
-		secret: s.newOpaque(), expires: now.Add(clientLifetime), redirectURIs: in.RedirectUris, grants: in.GrantTypes,
+		secret: s.newOpaque(), expires: now.Add(clientLifetime), redirectURIs: in.RedirectUris, grants: in.GrantTypes, scopes: in.Scopes,
 	}
 	s.mu.Lock()
 	s.oidc.clients.put(id, client)
@@ -144,10 +174,10 @@ func (s *Server) startDeviceAuthorization(c *call) reply {
 	if refused := c.decode(&in); refused != nil {
 		return c.deny(refused)
 	}
-	if in.StartURL == "" {
-		return c.deny(oidcDenial("InvalidRequestException", "startUrl is required"))
+	if !goodStartURL(in.StartURL) {
+		return c.deny(oidcDenial("InvalidRequestException", "Invalid start url provided"))
 	}
-	d := device{clientID: in.ClientID, expires: s.now().Add(codeLifetime), interval: s.cfg.DeviceInterval}
+	d := device{clientID: in.ClientID, expires: s.now().Add(s.cfg.CodeLifetime), interval: s.cfg.DeviceInterval}
 	if !s.cfg.ManualApproval {
 		d.state = deviceApproved
 	}
@@ -167,7 +197,7 @@ func (s *Server) startDeviceAuthorization(c *call) reply {
 	return jsonReply(http.StatusOK, map[string]any{
 		"deviceCode": code, "userCode": d.userCode, "verificationUri": page,
 		"verificationUriComplete": page + "?user_code=" + d.userCode,
-		"expiresIn":               int(codeLifetime / time.Second), "interval": int(d.interval / time.Second),
+		"expiresIn":               int(s.cfg.CodeLifetime / time.Second), "interval": int(d.interval / time.Second),
 	})
 }
 

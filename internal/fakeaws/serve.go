@@ -25,6 +25,7 @@ type call struct {
 	role  string // ARN of the role that is asked for, once known
 	name  string // its name as the request gave it
 	fault Fault  // the scripted fault that this request drew; the zero value is none
+	gave  Issued // the credentials in the answer; the zero value is none
 }
 
 // reply is a whole answer, held so that faults can damage it before it is sent.
@@ -43,7 +44,10 @@ func newReply(status int, contentType string, body []byte) reply {
 // Handler answers for every service. It works mounted elsewhere as well, at the root of a host.
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) { s.serveBy(w, r, s.route) }
+
+// serveBy serves a request to a host where route finds the operations.
+func (s *Server) serveBy(w http.ResponseWriter, r *http.Request, route func(*call) handler) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -57,7 +61,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	began := s.now()
 	c := &call{r: r, query: r.URL.Query()}
 	tooLarge := c.read(w)
-	handle := s.route(c)
+	handle := route(c)
 	c.keyID = signingKey(r, c.form)
 	faulted := s.arrive(c)
 
@@ -72,7 +76,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	s.finish(Request{
 		Time: began, Op: c.op, Method: clip(r.Method), Path: clip(r.URL.Path), AccessKeyID: c.keyID,
-		RoleARN: clip(c.role), Status: status, Faulted: faulted,
+		RoleARN: clip(c.role), Status: status, Faulted: faulted, Fault: c.fault.Label,
+		IssuedKeyID: c.gave.AccessKeyID, Expires: c.gave.Expires, Took: s.now().Sub(began),
 	})
 }
 

@@ -43,6 +43,11 @@ type Config struct {
 	SSOTokenLifetime time.Duration
 	// SSOPageSize is the most accounts or roles in one answer of the portal. Zero: 20.
 	SSOPageSize int
+	// SSORate is how many requests a second the portal answers, after SSOBurst at once; the others get 429
+	// TooManyRequestsException. Zero: any number.
+	SSORate, SSOBurst float64
+	// CodeLifetime is how long a device code or an authorization code is good, in whole seconds. Zero: 10 min.
+	CodeLifetime time.Duration
 	// MFACode is the only code accepted where MFA is used. Empty: any six digits.
 	MFACode string
 	// ManualApproval makes sign-ins wait for a person (the pages' buttons), ApproveDevice or DenyDevice.
@@ -60,6 +65,9 @@ type Config struct {
 	Canary string
 	// Now is the fake's clock: expiry, and the Date header. Nil: time.Now.
 	Now func() time.Time
+	// Choose gives a request that no scripted fault took a fault of its own, or says false. op is the request's
+	// operation, as in Fault.Match; r must not be changed or kept. It is called from many goroutines. Nil: none.
+	Choose func(op string, r *http.Request) (Fault, bool)
 	// OnRequest is told of every request when its answer is complete, from many goroutines. Nil: nobody.
 	OnRequest func(Request)
 }
@@ -91,8 +99,8 @@ type Server struct {
 
 // New makes a fake that does not listen yet: call Start, or mount Handler. An error names the Config field.
 func New(cfg Config) (*Server, error) {
-	if cfg.Lifetime < 0 || cfg.SSOTokenLifetime < 0 || cfg.DeviceInterval < 0 || cfg.SSOPageSize < 0 {
-		return nil, errors.New("fakeaws: Lifetime, SSOTokenLifetime, DeviceInterval and SSOPageSize cannot be negative")
+	if cfg.Lifetime < 0 || cfg.SSOTokenLifetime < 0 || cfg.CodeLifetime < 0 || cfg.SSORate < 0 || cfg.SSOBurst < 0 || cfg.DeviceInterval < 0 || cfg.SSOPageSize < 0 {
+		return nil, errors.New("fakeaws: Lifetime, SSOTokenLifetime, CodeLifetime, DeviceInterval, SSOPageSize, SSORate and SSOBurst cannot be negative")
 	}
 	if len(cfg.Canary) > 16 || !isAlphanumeric(cfg.Canary) {
 		return nil, errors.New("fakeaws: Canary takes up to 16 letters and digits")
@@ -105,6 +113,8 @@ func New(cfg Config) (*Server, error) {
 	setDefault(&cfg.Account, defaultAccount)
 	setDefault(&cfg.SSOTokenLifetime, time.Hour)
 	setDefault(&cfg.SSOPageSize, 20)
+	setDefault(&cfg.CodeLifetime, codeLifetime)
+	setDefault(&cfg.SSOBurst, cfg.SSORate)
 	if cfg.DeviceInterval == 0 {
 		cfg.DeviceInterval = time.Second
 		if cfg.ManualApproval {

@@ -14,7 +14,8 @@ const (
 	shapeXML       errorShape = iota // STS: ErrorResponse
 	shapeJSON                        // SSO portal: __type and X-Amzn-Errortype
 	shapeOIDC                        // the same, with OAuth's error and error_description
-	shapeText                        // IMDS and pages
+	shapeText                        // pages
+	shapeIMDS                        // IMDS: an HTML page with the status
 	shapeContainer                   // container endpoint: code and message, both spellings
 )
 
@@ -22,7 +23,7 @@ func (k errorShape) contentType() string {
 	switch k {
 	case shapeXML:
 		return "text/xml"
-	case shapeText:
+	case shapeText, shapeIMDS:
 		return "text/plain"
 	}
 	return "application/json"
@@ -105,6 +106,8 @@ func (c *call) errorReply(status int, code, message string) reply {
 		}{Error: detail{fault, code, message}, RequestId: newUUID()})
 	case shapeText:
 		return newReply(status, "text/plain", []byte(strconv.Itoa(status)+" - "+http.StatusText(status)))
+	case shapeIMDS:
+		return imdsPage(status)
 	case shapeContainer:
 		return jsonReply(status, map[string]string{"code": code, "message": message, "Code": code, "Message": message})
 	}

@@ -39,7 +39,7 @@ func (s *Server) authorize(c *call) reply {
 		s.mu.Lock()
 		s.oidc.codes.put(code, authCode{
 			clientID: q.Get("client_id"), redirectURI: q.Get("redirect_uri"),
-			challenge: q.Get("code_challenge"), expires: s.now().Add(codeLifetime),
+			challenge: q.Get("code_challenge"), expires: s.now().Add(s.cfg.CodeLifetime),
 		})
 		s.mu.Unlock()
 		answer.Set("code", code)

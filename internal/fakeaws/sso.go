@@ -2,6 +2,7 @@ package fakeaws
 
 import (
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -21,6 +22,8 @@ type SSOAccount struct {
 type portalState struct {
 	tokens   kept[time.Time] // :: access token → end
 	accounts []SSOAccount
+	bucket   float64   // requests that may come at once
+	filled   time.Time // when bucket was reckoned
 }
 
 func newPortalState() portalState { return portalState{tokens: newKept[time.Time]()} }
@@ -50,6 +53,21 @@ func (s *Server) AddSSOAccount(a SSOAccount) {
 	s.portal.accounts = list
 }
 
+// AddSSOAccounts assigns n accounts with as many roles each, as in a large organization: account 0042 has the id
+// 600000000042 and the roles Role00, Role01 and so on.
+func (s *Server) AddSSOAccounts(n, roles int) {
+	list := make([]SSOAccount, n)
+	for i := range list {
+		list[i] = SSOAccount{ID: fmt.Sprintf("6%011d", i), Name: fmt.Sprintf("Account %04d", i), Email: fmt.Sprintf("account-%04d@example.com", i)}
+		for j := range roles {
+			list[i].Roles = append(list[i].Roles, fmt.Sprintf("Role%02d", j))
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.portal.accounts = append(slices.Clone(s.portal.accounts), list...)
+}
+
 // ssoRoleARN is the role that stands behind a permission set; "" for an account that is none.
 func (s *Server) ssoRoleARN(account, name string) string {
 	if !isAccountID(account) {
@@ -66,10 +84,28 @@ func (s *Server) signedIn(c *call) ([]SSOAccount, *denial) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	expires, known := s.portal.tokens.m[token]
+	if s.cfg.SSORate > 0 && !s.portal.take(s.now(), s.cfg.SSORate, s.cfg.SSOBurst) {
+		return nil, &denial{http.StatusTooManyRequests, "TooManyRequestsException", "HTTP 429 Unknown Code"}
+	}
 	if token == "" || !known || !s.now().Before(expires) {
 		return nil, &denial{http.StatusUnauthorized, "UnauthorizedException", "Session token not found or invalid"}
 	}
 	return s.portal.accounts, nil
+}
+
+// take draws one request from the bucket.
+func (p *portalState) take(now time.Time, rate, burst float64) bool {
+	if p.filled.IsZero() {
+		p.bucket = burst
+	} else {
+		p.bucket = min(burst, p.bucket+now.Sub(p.filled).Seconds()*rate)
+	}
+	p.filled = now
+	if p.bucket < 1 {
+		return false
+	}
+	p.bucket--
+	return true
 }
 
 func (s *Server) getRoleCredentials(c *call) reply {
@@ -144,7 +180,7 @@ func (s *Server) page(c *call, field string, list []map[string]string) reply {
 	size, start := s.cfg.SSOPageSize, 0
 	if text := c.query.Get("max_result"); text != "" {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 1000 {
+		if err != nil || n < 1 || n > 100 {
 			return bad()
 		}
 		size = min(size, n)
@@ -171,7 +207,9 @@ func (s *Server) ssoLogout(c *call) reply {
 		return c.deny(refused)
 	}
 	s.mu.Lock()
-	delete(s.portal.tokens.m, c.r.Header.Get("X-Amz-Sso_bearer_token"))
+	token := c.r.Header.Get("X-Amz-Sso_bearer_token")
+	delete(s.portal.tokens.m, token)
+	delete(s.oidc.refresh.m, s.oidc.pairs.m[token])
 	s.mu.Unlock()
 	return newReply(http.StatusOK, "application/json", nil)
 }

@@ -40,12 +40,12 @@ func TestAssumeRole(t *testing.T) {
 	}
 	base, _ := s.BaseUser()
 	want := []fakeaws.Request{
-		{Op: "sts:AssumeRole", Method: "POST", Path: "/", AccessKeyID: base, RoleARN: roleX, Status: 200},
+		{Op: "sts:AssumeRole", Method: "POST", Path: "/", AccessKeyID: base, RoleARN: roleX, Status: 200, IssuedKeyID: *c.AccessKeyId, Expires: *c.Expiration},
 		{Op: "sts:GetCallerIdentity", Method: "POST", Path: "/", AccessKeyID: *c.AccessKeyId, Status: 200},
 	}
 	got := s.Requests()
 	for i := range got {
-		got[i].Time = time.Time{}
+		got[i].Time, got[i].Took = time.Time{}, 0
 	}
 	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 		t.Errorf("log %+v", got)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,7 +32,12 @@ func (s *Server) createToken(c *call) reply {
 	if refused == nil {
 		now := s.now()
 		s.portal.tokens.put(access, now.Add(life))
-		s.oidc.refresh.put(refresh, refreshGrant{in.ClientID, now.Add(refreshLifetime)})
+		if slices.Contains(s.oidc.clients.m[in.ClientID].scopes, ssoScope) {
+			s.oidc.refresh.put(refresh, refreshGrant{in.ClientID, now.Add(refreshLifetime)})
+			s.oidc.pairs.put(access, refresh)
+		} else {
+			refresh = "" // sign-ins without a scope cannot be refreshed
+		}
 	}
 	s.mu.Unlock()
 	if refused != nil {
@@ -40,9 +46,11 @@ func (s *Server) createToken(c *call) reply {
 	if c.fault.EmptyKeys {
 		access, refresh = "", ""
 	}
-	return jsonReply(http.StatusOK, map[string]any{
-		"accessToken": access, "tokenType": "Bearer", "expiresIn": int(life / time.Second), "refreshToken": refresh,
-	})
+	answer := map[string]any{"accessToken": access, "tokenType": "Bearer", "expiresIn": int(life / time.Second)}
+	if refresh != "" || c.fault.EmptyKeys {
+		answer["refreshToken"] = refresh
+	}
+	return jsonReply(http.StatusOK, answer)
 }
 
 // redeemLocked uses up the code or token of in; each is good once.

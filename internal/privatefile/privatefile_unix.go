@@ -48,6 +48,11 @@ func checkMode(path string, info fs.FileInfo, forbidden fs.FileMode, msg, fix st
 	return &UnsafeError{path, msg + " (mode 0" + strconv.FormatUint(uint64(info.Mode().Perm()), 8) + ")", fix}
 }
 
+func ofRoot(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Uid == 0
+}
+
 func links(info fs.FileInfo) uint64 {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return uint64(st.Nlink)

@@ -26,6 +26,8 @@ func checkOwner(string, fs.FileInfo, bool) error { return nil }
 
 func checkMode(string, fs.FileInfo, fs.FileMode, string, string) error { return nil }
 
+func ofRoot(fs.FileInfo) bool { return false }
+
 func links(fs.FileInfo) uint64 { return 1 }
 
 // rename replaces to. A reader that holds the old file open makes Windows

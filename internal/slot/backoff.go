@@ -24,8 +24,8 @@ const (
 	retryAfterCap   = 5 * time.Minute
 	personFirst     = time.Minute // nothing but a person helps: look again after a minute,
 	personLater     = 5 * time.Minute
-	loginRecheck    = time.Second // how often a local cause is looked at (a file's time stamp)
-	attemptSpacing  = time.Second // what a reader is told that gave up waiting
+	loginRecheck    = 500 * time.Millisecond // how often a local cause is looked at (a file's time stamp)
+	attemptSpacing  = time.Second            // what a reader is told that gave up waiting
 	shortestRefresh = 10 * time.Second
 )
 

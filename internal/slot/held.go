@@ -25,7 +25,7 @@ var (
 
 // accept judges what a source answered against what is or was held: complete,
 // not ended, of the same account and role, later than the old.
-func (t *Table) accept(c creds.Credentials, fetched bool, was creds.Credentials, old *Held, now Moment) (*Held, error) {
+func (t *Table) accept(c creds.Credentials, fetched bool, rotates time.Duration, was creds.Credentials, old *Held, now Moment) (*Held, error) {
 	if err := c.Check(); err != nil {
 		return nil, &creds.RetrieveError{Code: creds.Unavailable, Msg: "the source answered with incomplete credentials: " + oneLine(err)}
 	}
@@ -34,7 +34,7 @@ func (t *Table) accept(c creds.Credentials, fetched bool, was creds.Credentials,
 	if h.static {
 		h.Expires, observed = now.Wall.Add(StaticTold), time.Time{}
 	}
-	h.life = newLife(h.Expires, observed, fetched, now, t.random())
+	h.life = newLife(h.Expires, observed, fetched, rotates, now, t.random())
 	left := h.life.remaining(now)
 	if left <= 0 {
 		return nil, &creds.RetrieveError{Code: creds.Unavailable, Msg: "the source answered with credentials that have ended already",
@@ -60,7 +60,7 @@ const wireSecond = time.Second
 // prolong is the same never-ending set with a new told expiry.
 func (t *Table) prolong(old *Held, now Moment) *Held {
 	h := &Held{Credentials: old.Credentials, Expires: now.Wall.Add(StaticTold), static: true}
-	h.life = newLife(h.Expires, time.Time{}, true, now, t.random())
+	h.life = newLife(h.Expires, time.Time{}, true, 0, now, t.random())
 	h.Prepared = t.prepare(h.Credentials, h.Expires)
 	return h
 }

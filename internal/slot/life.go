@@ -34,9 +34,10 @@ type life struct {
 
 // newLife judges a set that was received at start. observed is the upstream's
 // time when it answered, zero if unknown; fetched says that the set is new and
-// not one that was kept for a while. r is uniform in [0, 1) and spreads
-// refreshes of many slots and processes.
-func newLife(expires, observed time.Time, fetched bool, start Moment, r float64) life {
+// not one that was kept for a while. rotates is how often the source has a new
+// set, zero if unknown. r is uniform in [0, 1) and spreads refreshes of many
+// slots and processes.
+func newLife(expires, observed time.Time, fetched bool, rotates time.Duration, start Moment, r float64) life {
 	l := life{expires: expires.Round(0), start: start}
 	l.left = l.expires.Sub(start.Wall)
 	l.total = l.left
@@ -46,19 +47,24 @@ func newLife(expires, observed time.Time, fetched bool, start Moment, r float64)
 			l.left, l.trusted = l.total, true
 		}
 	}
-	l.refreshBelow = refreshBelow(l.total, r)
+	l.refreshBelow = refreshBelow(l.total, rotates, r)
 	return l
 }
 
 // refreshBelow is the remaining life at which a refresh is due: half of the
 // lifetime, five percentage points to either side, and never less than 27
 // minutes where the lifetime is an hour or more, so that no answer leaves with
-// less than 25 (botocore's metadata client needs more than that).
-func refreshBelow(total time.Duration, r float64) time.Duration {
+// less than 25 (botocore's metadata client needs more than that). Where the
+// source has a new set every so often, however long each lives, that is when it
+// is asked, as far to either side: the more is left when it falls silent.
+func refreshBelow(total, rotates time.Duration, r float64) time.Duration {
 	age := 0.45 + 0.10*r
 	below := time.Duration(float64(total) * (1 - age))
 	if total >= longLife {
 		below = max(below, leastLeft)
+	}
+	if rotates > 0 {
+		below = max(below, total-time.Duration(float64(rotates)*(0.5+age)))
 	}
 	return below
 }

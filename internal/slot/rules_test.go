@@ -23,7 +23,7 @@ func TestRefreshBelow(t *testing.T) {
 		{12 * time.Hour, 324 * time.Minute, 396 * time.Minute},
 	} {
 		for _, r := range []float64{0, 0.25, 0.5, 0.999999} {
-			got := refreshBelow(c.total, r)
+			got := refreshBelow(c.total, 0, r)
 			if got < c.low-time.Second || got > c.high+time.Second {
 				t.Errorf("%v with r=%v: refresh with %v left, want %v to %v", c.total, r, got, c.low, c.high)
 			}
@@ -35,7 +35,7 @@ func TestRefreshBelow(t *testing.T) {
 }
 
 func TestStates(t *testing.T) {
-	l := newLife(epoch.Add(time.Hour), epoch, true, Moment{epoch, 0}, 0.5)
+	l := newLife(epoch.Add(time.Hour), epoch, true, 0, Moment{epoch, 0}, 0.5)
 	at := func(left time.Duration) Moment { return Moment{epoch.Add(time.Hour - left), time.Hour - left} }
 	for _, c := range []struct {
 		left     time.Duration
@@ -74,7 +74,7 @@ func TestRemainingByTwoClocks(t *testing.T) {
 		if c.name == "wall wrong from the start" {
 			expires = epoch.Add(2 * time.Hour)
 		}
-		l := newLife(expires, c.observed, c.fetched, start, 0.5)
+		l := newLife(expires, c.observed, c.fetched, 0, start, 0.5)
 		if got := l.remaining(Moment{epoch.Add(c.wall), 10*time.Hour + c.boot}); got != c.want {
 			t.Errorf("%s: %v left, want %v", c.name, got, c.want)
 		}

@@ -20,6 +20,7 @@ type Spec struct {
 	Key      string         // what changes the answer, for the Store
 	Upstream string         // rate limit it shares; "" for none
 	Timeout  time.Duration  // for one retrieval; zero: 10 s
+	Rotates  time.Duration  // how often the source has a new set, however long each lives; zero: not known
 }
 
 const defaultTimeout = 10 * time.Second
@@ -149,7 +150,7 @@ func (s *Slot) fly(f *flight) {
 	now := s.table.clock.Now()
 	var h *Held
 	if err == nil {
-		h, err = s.table.accept(c, fetched, s.identity(), old, now)
+		h, err = s.table.accept(c, fetched, s.spec.Rotates, s.identity(), old, now)
 	}
 	e, inARow := s.land(f, h, err, now)
 	close(f.done)
@@ -206,7 +207,7 @@ func (s *Slot) fresh(old *Held) func(creds.Credentials) bool {
 		if c.Check() != nil || !c.CanExpire() {
 			return false
 		}
-		l := newLife(c.Expires, c.ObservedAt, false, now, 1)
+		l := newLife(c.Expires, c.ObservedAt, false, s.spec.Rotates, now, 1)
 		if old == nil {
 			return l.patience(now) == 0
 		}

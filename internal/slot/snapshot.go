@@ -29,6 +29,7 @@ type Failure struct {
 	Code    creds.Code
 	Msg     string
 	Hint    string
+	MFA     string // the device whose code is asked for; "" for none
 	At      time.Time
 	NextTry time.Time
 	InARow  int
@@ -55,7 +56,7 @@ func (s *Slot) Snapshot() Snapshot {
 		}
 	}
 	if e := s.last; e != nil {
-		v.Failure = &Failure{Code: e.Code, Msg: e.Msg, Hint: e.Hint, At: s.lastAt, InARow: s.fails,
+		v.Failure = &Failure{Code: e.Code, Msg: e.Msg, Hint: e.Hint, MFA: e.MFA, At: s.lastAt, InARow: s.fails,
 			NextTry: now.Wall.Add(max(0, s.next.Boot-now.Boot))}
 	}
 	return v

@@ -273,7 +273,7 @@ func (s *Slot) holds() bool {
 func (t *Table) Push(name string, spec Spec, c creds.Credentials) error {
 	spec.Provider = nil
 	s := t.newSlot(name, spec)
-	h, err := t.accept(c, false, creds.Credentials{}, nil, t.clock.Now())
+	h, err := t.accept(c, false, 0, creds.Credentials{}, nil, t.clock.Now())
 	if err != nil {
 		s.end()
 		return err
@@ -293,6 +293,9 @@ func (t *Table) Unload(name string) bool {
 	s := t.named.get(name)
 	return s != nil && t.remove(t.named, name, s)
 }
+
+// UnloadIf empties a slot that is still s; false when it is another by now.
+func (t *Table) UnloadIf(name string, s *Slot) bool { return t.remove(t.named, name, s) }
 
 // Refresh asks upstream now, whatever the schedule says.
 func (s *Slot) Refresh(ctx context.Context) error {

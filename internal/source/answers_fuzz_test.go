@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,13 +59,53 @@ func FuzzInstanceAnswer(f *testing.F) {
 	for _, s := range answers() {
 		f.Add([]byte(s))
 	}
-	i := &instance{host: "127.0.0.1:1"}
+	i := &instance{set: imdsSettings{host: "127.0.0.1:1"}}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := i.parse(text)
 		if err == nil {
-			c, err = complete(c, "x")
+			c, err = i.judge(c, time.Now())
 		}
 		judged(t, text, c, err)
+	})
+}
+
+// FuzzInstanceRole: what is taken from a list is a role's name and nothing that
+// would lead to another path.
+func FuzzInstanceRole(f *testing.F) {
+	for _, s := range []string{"role", "role\n", " role \r\nother", "", "\n\n", "<html>", "a/b", "../x", "r\x00", "é", "a%2Fb", "a?b", "a#b", strings.Repeat("r", 600), "role_+=,.@-"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		role, ok := parseIMDSRole(body)
+		if !ok {
+			return
+		}
+		u, err := url.Parse("http://h" + imdsRolesPath + role)
+		if err != nil || u.Path != imdsRolesPath+role || u.RawQuery != "" || u.Fragment != "" || strings.Contains(role, "/") || !strings.Contains(string(body), role) {
+			t.Fatalf("%q gave %q: %v, %v", body, role, u, err)
+		}
+	})
+}
+
+// FuzzInstanceToken: what is taken for a token can be sent as a header's value,
+// and is never used for longer than it was given for.
+func FuzzInstanceToken(f *testing.F) {
+	for _, s := range []string{"AQAEAPtokenAA==", "AQAEAP==\n", "", " ", "a b", "a\nb", "<html>", "a\x00", "é", strings.Repeat("t", maxIMDSToken+1)} {
+		for _, ttl := range []string{"", "21600", "300", "1", "0", "-1", "1e3", "99999999999", " 60", "x"} {
+			f.Add([]byte(s), ttl)
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte, ttl string) {
+		if token, ok := parseIMDSToken(body); ok && (token == "" || len(token) > maxIMDSToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })) {
+			t.Fatalf("%q gave %q", body, token)
+		}
+		life := imdsTokenLife(ttl)
+		if life < 0 || life > imdsTTL {
+			t.Fatalf("%q: %v", ttl, life)
+		}
+		if n, err := strconv.Atoi(ttl); err == nil && n < 21600 && life > time.Duration(max(n, 0))*time.Second {
+			t.Fatalf("%q: %v", ttl, life)
+		}
 	})
 }
 
@@ -76,6 +117,7 @@ func FuzzContainerAnswer(f *testing.F) {
 	for i, s := range answers() {
 		f.Add([]byte(s), uint16([]int{200, 200, 404, 503, 429, 302}[i%6]), "application/json")
 	}
+	r := New(Config{Home: "/nowhere", Getenv: func(name string) string { return map[string]string{tokenVar: "CANARY7CANARY8"}[name] }})
 	f.Fuzz(func(t *testing.T, text []byte, status uint16, contentType string) {
 		direct := &http.Client{Transport: answering(func(r *http.Request) (*http.Response, error) {
 			if r.Header.Get("Authorization") != "CANARY7CANARY8" {
@@ -83,9 +125,8 @@ func FuzzContainerAnswer(f *testing.F) {
 			}
 			return &http.Response{StatusCode: int(status), Header: http.Header{"Content-Type": {contentType}, "Retry-After": {contentType}}, Body: io.NopCloser(strings.NewReader(string(text))), Request: r}, nil
 		}), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-		k := &container{r: &Resolver{direct: direct}, url: &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/"}}
-		ctx, seen := watch(t.Context())
-		c, _, err := k.fetch(ctx, "CANARY7CANARY8", seen)
+		k := &container{r: r, url: &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/"}, ask: asker{client: direct, attempts: 1, timeout: time.Minute, total: time.Minute}}
+		c, err := k.Retrieve(t.Context())
 		judged(t, text, c, err)
 	})
 }

@@ -3,7 +3,9 @@ package source
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -31,7 +33,9 @@ type assumption struct {
 	sessionName string
 	externalID  string
 	mfaSerial   string
-	duration    int32 // seconds; 0: STS's own, one hour
+	profile     string // that names the role; "" for none
+	baseKey     string // digest of what the base resolved to
+	duration    int32  // seconds; 0: STS's own, one hour
 	sts         service
 }
 
@@ -46,7 +50,8 @@ func (r *Resolver) assumeLink(arn string, base *link, s *awsconfig.Section, sc *
 		}
 		a.label = fmt.Sprintf("profile %q", s.Name)
 		a.externalID = s.Text("external_id")
-		a.mfaSerial = s.Text("mfa_serial")
+		a.mfaSerial, a.profile = s.Text("mfa_serial"), s.Name
+		a.baseKey = digest(strings.Join(base.key, "\n"))
 		a.duration = r.duration(s)
 		if name := s.Text("role_session_name"); name != "" {
 			a.sessionName = name
@@ -61,11 +66,19 @@ func (r *Resolver) assumeLink(arn string, base *link, s *awsconfig.Section, sc *
 	if base.timeout > callTimeout {
 		timeout += callTimeout // a credential_process may have used up its own
 	}
+	signIns, devices := base.signIns, base.devices
+	if a.mfaSerial != "" {
+		m := mfa{r: r, profile: a.profile, serial: a.mfaSerial}
+		signIns = append(slices.Clip(signIns), m.signIn)
+		devices = append(slices.Clip(devices), m.serial)
+	}
 	return &link{
 		provider: &assumeRole{r: r, base: checked(base.provider, "the source of "+a.label), assumption: a, changed: r.filesChanged()},
 		region:   region,
 		upstream: a.sts.upstream(),
 		timeout:  max(timeout, callTimeout),
+		devices:  devices,
+		signIns:  signIns,
 		key: append([]string{fmt.Sprintf("role=%s %s %s %s %d", arn, a.sessionName, digest(a.externalID), a.mfaSerial, a.duration), a.sts.key()},
 			base.key...),
 	}, nil
@@ -107,6 +120,30 @@ func (a *assumeRole) Retrieve(ctx context.Context) (creds.Credentials, error) {
 	if err != nil {
 		return creds.Credentials{}, err
 	}
+	if a.mfaSerial == "" {
+		return a.assume(ctx, base, "")
+	}
+	m := mfa{r: a.r, label: a.label, profile: a.profile, serial: a.mfaSerial, sts: a.sts, changed: a.changed}
+	if !base.SessionToken.IsZero() {
+		// Temporary keys get no session: the code goes with the role itself.
+		return m.once(ctx, "role="+a.arn+" "+a.sessionName+" "+a.baseKey, func(ctx context.Context, code creds.Secret) (creds.Credentials, error) {
+			return a.assume(ctx, base, code.Reveal())
+		})
+	}
+	session, err := m.session(ctx, base)
+	if err != nil {
+		return creds.Credentials{}, err
+	}
+	c, err := a.assume(ctx, session, "")
+	if err != nil && creds.AsRetrieveError(err).Code == creds.LoginRequired {
+		a.r.forget(session)
+		return creds.Credentials{}, m.required(": STS says that the session with the last one has ended")
+	}
+	return c, err
+}
+
+// assume asks STS for the role. mfaCode is "" where none is sent.
+func (a *assumeRole) assume(ctx context.Context, base creds.Credentials, mfaCode string) (creds.Credentials, error) {
 	in := &sts.AssumeRoleInput{RoleArn: &a.arn, RoleSessionName: &a.sessionName}
 	if a.externalID != "" {
 		in.ExternalId = &a.externalID
@@ -114,12 +151,8 @@ func (a *assumeRole) Retrieve(ctx context.Context) (creds.Credentials, error) {
 	if d := a.durationFor(base); d > 0 {
 		in.DurationSeconds = &d
 	}
-	var code creds.Secret
-	if a.mfaSerial != "" {
-		if code, err = a.mfaCode(ctx); err != nil {
-			return creds.Credentials{}, err
-		}
-		in.SerialNumber, in.TokenCode = &a.mfaSerial, aws.String(code.Reveal())
+	if mfaCode != "" {
+		in.SerialNumber, in.TokenCode = &a.mfaSerial, &mfaCode
 	}
 	client, err := a.r.stsClient(a.sts, base)
 	if err != nil {
@@ -131,7 +164,7 @@ func (a *assumeRole) Retrieve(ctx context.Context) (creds.Credentials, error) {
 		return creds.Credentials{}, operation{
 			name:       "sts AssumeRole",
 			subject:    a.arn,
-			secrets:    []creds.Secret{base.SecretAccessKey, base.SessionToken, creds.NewSecret(a.externalID), code},
+			secrets:    []creds.Secret{base.SecretAccessKey, base.SessionToken, creds.NewSecret(a.externalID), creds.NewSecret(mfaCode)},
 			loginHint:  "the keys it is assumed with have ended: renew those of " + a.label,
 			deniedHint: "look at the role's trust policy, and whether the caller may call sts:AssumeRole on it",
 			changed:    a.changed,
@@ -147,24 +180,6 @@ func (a *assumeRole) durationFor(base creds.Credentials) int32 {
 		return chainedLimit
 	}
 	return a.duration
-}
-
-func (a *assumeRole) mfaCode(ctx context.Context) (creds.Secret, error) {
-	required := &creds.RetrieveError{
-		Code:    creds.LoginRequired,
-		Msg:     fmt.Sprintf("%s needs a code of the MFA device %s", a.label, a.mfaSerial),
-		Hint:    "rolecall never prompts during a refresh: use a profile without mfa_serial, or one whose keys come from an MFA session",
-		Changed: a.changed,
-	}
-	if a.r.cfg.MFA == nil {
-		return creds.Secret{}, required
-	}
-	code, err := a.r.cfg.MFA(ctx, a.mfaSerial)
-	if err != nil || code == "" {
-		required.Err = contextError(err)
-		return creds.Secret{}, required
-	}
-	return creds.NewSecret(code), nil
 }
 
 // fromSTS takes the keys out of an answer of STS.

@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -74,30 +73,6 @@ func TestAssumeRoleRequest(t *testing.T) {
 		if tt.warning != "" && told != 1 {
 			t.Errorf("%s: told %d times of %q: %q", tt.profile, told, tt.warning, g.warned)
 		}
-	}
-}
-
-func TestMFA(t *testing.T) {
-	g := newRig(t, fakeaws.Config{MFACode: "123456"})
-	g.fake.AddRole(fakeaws.RoleProd, fakeaws.RoleConfig{MFA: true, MFASerial: "arn:aws:iam::111111111111:mfa/me"})
-	g.add("[profile mfa]\nrole_arn=%s\nsource_profile=base\nmfa_serial=arn:aws:iam::111111111111:mfa/me\n", fakeaws.RoleProd)
-	g.fails("mfa", creds.LoginRequired, "needs a code of the MFA device arn:aws:iam::111111111111:mfa/me")
-	g.fails("prod", creds.AccessDenied)
-	if n := g.fake.Calls("sts:AssumeRole"); n != 1 { // prod's
-		t.Errorf("%d calls without a code", n)
-	}
-	g.configure(Config{MFA: func(_ context.Context, serial string) (string, error) {
-		if serial != "arn:aws:iam::111111111111:mfa/me" {
-			t.Errorf("serial is %q", serial)
-		}
-		return "123456", nil
-	}})
-	if c := g.must("mfa"); c.RoleARN != fakeaws.RoleProd {
-		t.Errorf("role is %s", c.RoleARN)
-	}
-	g.configure(Config{MFA: func(context.Context, string) (string, error) { return "", errors.New("CANARY") }})
-	if e := g.fails("mfa", creds.LoginRequired); strings.Contains(e.Msg+e.Hint, "CANARY") {
-		t.Errorf("the prompt's error is shown: %v", e)
 	}
 }
 

@@ -2,10 +2,6 @@ package source
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -25,6 +21,14 @@ const (
 	tokenFile   = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 )
 
+// Agents ask AWS themselves before they answer, so that one attempt may take a
+// while.
+const (
+	containerAttempts = 3
+	containerTimeout  = headerTimeout
+	containerTotal    = 9 * time.Second
+)
+
 // containerLink is the role of the ECS task or EKS pod this process runs in, or
 // any other endpoint of that protocol.
 func (r *Resolver) containerLink(sc *scope) (*link, error) {
@@ -36,7 +40,7 @@ func (r *Resolver) containerLink(sc *scope) (*link, error) {
 		return nil, err
 	}
 	return &link{
-		provider: &container{r: r, url: u},
+		provider: &container{r: r, url: u, ask: asker{client: r.direct, userAgent: r.cfg.UserAgent, attempts: containerAttempts, timeout: containerTimeout, total: containerTotal}},
 		region:   r.region(sc),
 		upstream: kindContainer,
 		timeout:  callTimeout,
@@ -65,10 +69,10 @@ func (r *Resolver) containerURL() (*url.URL, error) {
 type container struct {
 	r   *Resolver
 	url *url.URL
+	ask asker
 }
 
-// Retrieve asks the endpoint, a second time after a broken connection or a bare
-// 5xx.
+// Retrieve asks the endpoint.
 func (c *container) Retrieve(ctx context.Context) (creds.Credentials, error) {
 	if err := c.allowed(ctx); err != nil {
 		return creds.Credentials{}, err
@@ -77,14 +81,29 @@ func (c *container) Retrieve(ctx context.Context) (creds.Credentials, error) {
 	if err != nil {
 		return creds.Credentials{}, err
 	}
-	for attempt := 1; ; attempt++ {
-		watched, seen := watch(ctx)
-		got, again, err := c.fetch(watched, token, seen)
-		if err == nil || !again || attempt == maxAttempts {
-			return got, err
-		}
+	header := http.Header{"Accept": {"application/json"}}
+	if token != "" {
+		header.Set("Authorization", token)
 	}
+	if c.url.Scheme != "https" {
+		ctx = only(ctx, containerAddr) // names may lead elsewhere by now
+	}
+	a, err := c.ask.ask(ctx, http.MethodGet, c.url.String(), header)
+	if err != nil {
+		return creds.Credentials{}, c.unanswered(err)
+	}
+	if a.status != http.StatusOK {
+		return creds.Credentials{}, c.refused(a, token != "")
+	}
+	got, err := c.parse(a.body)
+	if err != nil {
+		return creds.Credentials{}, err
+	}
+	got.ObservedAt = a.date
+	return complete(got, c.name())
 }
+
+func (c *container) name() string { return "the container endpoint at " + c.url.Host }
 
 // allowed is the host rule of the SDKs: plain http goes to this machine and the
 // link-local services of ECS and EKS only, whatever a name resolves to.
@@ -96,15 +115,19 @@ func (c *container) allowed(ctx context.Context) error {
 	addresses := []string{host}
 	if _, err := netip.ParseAddr(host); err != nil {
 		if addresses, err = net.DefaultResolver.LookupHost(ctx, host); err != nil {
-			return unavailable("the name "+host+" of "+fullURI+" was not found", "")
+			return unavailable("the name "+host+" of "+fullURI+" was not found", "correct it, or write an address")
 		}
 	}
 	for _, a := range addresses {
 		if addr, err := netip.ParseAddr(a); err != nil || !containerAddr(addr.Unmap()) {
-			return &creds.RetrieveError{Code: creds.NotConfigured, Msg: fullURI + " would send a token unencrypted to " + host, Hint: "http:// is accepted for loopback, 169.254.170.2, 169.254.170.23 and fd00:ec2::23; use https://"}
+			return c.unencrypted()
 		}
 	}
 	return nil
+}
+
+func (c *container) unencrypted() error {
+	return &creds.RetrieveError{Code: creds.NotConfigured, Msg: fullURI + " would send a token unencrypted to " + c.url.Hostname(), Hint: "http:// is accepted for loopback, 169.254.170.2, 169.254.170.23 and fd00:ec2::23; use https://"}
 }
 
 func containerAddr(a netip.Addr) bool {
@@ -124,81 +147,11 @@ func (c *container) token() (string, error) {
 		}
 		from, token = path, string(text)
 	}
-	if strings.ContainsAny(token, "\r\n\x00") {
+	switch {
+	case strings.ContainsAny(token, "\r\n"):
 		return "", &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the authorization token in " + from + " holds a newline, which no SDK accepts", Hint: "write it without one: printf %s TOKEN > FILE", Changed: changed}
+	case strings.ContainsFunc(token, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+		return "", &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the authorization token in " + from + " holds a control character, which no header may", Hint: "write the bare token", Changed: changed}
 	}
 	return token, nil
-}
-
-// containerAnswer is the document of the endpoint (SDKs and Tools Reference
-// Guide, "Container credential provider").
-type containerAnswer struct {
-	AccessKeyID     string `json:"AccessKeyId"`
-	SecretAccessKey string
-	Token           string
-	Expiration      *time.Time
-	AccountID       string `json:"AccountId"`
-	RoleARN         string `json:"RoleArn"`
-	Code            string
-}
-
-// fetch asks once; again says whether a second try makes sense.
-func (c *container) fetch(ctx context.Context, token string, seen *exchange) (got creds.Credentials, again bool, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url.String(), nil)
-	if err != nil {
-		return got, false, unavailable("the container endpoint cannot be asked", "")
-	}
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", c.r.cfg.UserAgent)
-	if token != "" {
-		req.Header.Set("Authorization", token)
-	}
-	op := operation{name: "the container endpoint at " + c.url.Host}
-	resp, err := c.r.direct.Do(req)
-	if err != nil {
-		return got, !isTimeout(err) && !errors.Is(err, errTooLarge), op.failed(err, seen)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return got, false, op.failed(err, seen)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return got, resp.StatusCode >= 500 && resp.Header.Get("Retry-After") == "", c.refused(resp.StatusCode, seen)
-	}
-	var a containerAnswer
-	if json.Unmarshal(text, &a) != nil {
-		return got, false, unavailable(op.name+" answered with something that is not the JSON of credentials", "")
-	}
-	if a.Code != "" && !strings.EqualFold(a.Code, "Success") || a.AccessKeyID == "" || a.SecretAccessKey == "" {
-		return got, false, unavailable(op.name+" answered without keys", "")
-	}
-	got = creds.Credentials{
-		AccessKeyID:     a.AccessKeyID,
-		SecretAccessKey: creds.NewSecret(a.SecretAccessKey),
-		SessionToken:    creds.NewSecret(a.Token),
-		AccountID:       a.AccountID,
-		RoleARN:         a.RoleARN,
-		ObservedAt:      seen.observed(),
-	}
-	if a.Expiration != nil {
-		got.Expires = told(*a.Expiration)
-	}
-	got, err = complete(got, op.name)
-	return got, false, err
-}
-
-// refused is the error for an answer other than 200.
-func (c *container) refused(status int, seen *exchange) error {
-	_, retryAfter, _ := seen.last()
-	e := &creds.RetrieveError{Code: creds.Unavailable, Msg: fmt.Sprintf("the container endpoint at %s answered with status %d", c.url.Host, status), RetryAfter: retryAfter}
-	switch {
-	case status == http.StatusTooManyRequests:
-		e.Code = creds.Throttled
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		e.Code, e.Hint = creds.AccessDenied, "look at "+tokenFile+" and "+tokenVar
-	case status == http.StatusBadRequest || status == http.StatusNotFound:
-		e.Code, e.Hint = creds.NotConfigured, "look at "+relativeURI+" and "+fullURI
-	}
-	return e
 }

@@ -59,16 +59,19 @@ func (sc *scope) value(key string) (awsconfig.Value, bool) {
 
 // own is the value in the profile that makes the call, else in the one that
 // was asked for.
-func (sc *scope) own(key string) string {
+func (sc *scope) own(key string) string { return sc.ownValue(key).Text }
+
+// ownValue is own with where it stands; empty where no profile says.
+func (sc *scope) ownValue(key string) awsconfig.Value {
 	if sc == nil {
-		return ""
+		return awsconfig.Value{}
 	}
 	for i := len(sc.sections) - 1; i >= 0; i-- {
-		if text := sc.sections[i].Text(key); text != "" {
-			return text
+		if v, ok := sc.sections[i].Get(key); ok && v.Text != "" {
+			return v
 		}
 	}
-	return ""
+	return awsconfig.Value{}
 }
 
 // region is the profile's, else the environment's, else "". Unlike in the SDKs

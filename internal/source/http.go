@@ -15,6 +15,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -27,7 +28,10 @@ const (
 	maxBody       = 64 << 10 // bytes; credentials are below 10 KiB
 )
 
-var errTooLarge = errors.New("the answer is larger than 64 KiB")
+var (
+	errTooLarge  = errors.New("the answer is larger than 64 KiB")
+	errElsewhere = errors.New("the name leads to an address that may not be asked")
+)
 
 // newClient makes a client that follows no redirect, reads no more than maxBody
 // and asks for no compression. proxy nil: none.
@@ -36,7 +40,7 @@ func newClient(proxy func(*http.Request) (*url.URL, error), roots *x509.CertPool
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &transport{&http.Transport{
 			Proxy:                  proxy,
-			DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
+			DialContext:            dial,
 			TLSHandshakeTimeout:    tlsTimeout,
 			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 			ResponseHeaderTimeout:  headerTimeout,
@@ -46,9 +50,30 @@ func newClient(proxy func(*http.Request) (*url.URL, error), roots *x509.CertPool
 			// Long enough for the calls of one chain; the next refresh is
 			// minutes away, when the connection would be dead.
 			IdleConnTimeout:     5 * time.Second,
-			MaxIdleConnsPerHost: 2,
+			MaxIdleConnsPerHost: 10, // a list of roles is asked for by so many at once
 		}},
 	}
+}
+
+type onlyKey struct{}
+
+// only returns a context whose calls reach no address but those that may says
+// yes to, whatever a name resolves to by then.
+func only(ctx context.Context, may func(netip.Addr) bool) context.Context {
+	return context.WithValue(ctx, onlyKey{}, may)
+}
+
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: dialTimeout}
+	if may, ok := ctx.Value(onlyKey{}).(func(netip.Addr) bool); ok {
+		d.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
+			if to, err := netip.ParseAddrPort(address); err != nil || !may(to.Addr().Unmap()) {
+				return errElsewhere
+			}
+			return nil
+		}
+	}
+	return d.DialContext(ctx, network, address)
 }
 
 // proxyExceptLocal follows HTTPS_PROXY and NO_PROXY, but sends nothing meant

@@ -12,6 +12,7 @@ import (
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
+	"rolecall/internal/sso"
 )
 
 // loginLink is a session of `aws login`, which the SDK reads and refreshes in
@@ -58,7 +59,7 @@ func (l *loginSession) Retrieve(ctx context.Context) (creds.Credentials, error) 
 	if err != nil {
 		return creds.Credentials{}, err
 	}
-	unlock := (&ssoToken{path: l.path}).lock(ctx)
+	unlock := sso.Lock(ctx, l.path)
 	defer unlock()
 	ctx, seen := watch(ctx)
 	c, err := retrieveLogin(ctx, logincreds.New(client, l.path, func(o *logincreds.Options) { o.RestrictPermissions = true }))

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -30,9 +31,6 @@ func TestInstance(t *testing.T) {
 	if err != nil || s.Kind != "imds" || s.Text != "imds" || s.Upstream != "imds" {
 		t.Errorf("%+v, %v", s, err)
 	}
-	g.fake.ForgetIMDSTokens()
-	g.must("imds")
-
 	for _, tt := range []struct {
 		name  string
 		setUp func()
@@ -51,16 +49,56 @@ func TestInstance(t *testing.T) {
 		{"expired", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Expired: true}) }, creds.Unavailable, "ended at"},
 		{"garbage", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Body: []byte("CANARY")}) }, creds.Unavailable, "not the JSON"},
 		{"garbage list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Body: []byte("<html>CANARY")}) }, creds.Unavailable, "named no role"},
-		{"garbage token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 500}) }, creds.Unavailable, "status 500"},
+		{"HTML for a token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Body: []byte("<html>CANARY</html>")}) }, creds.Unavailable, "no token"},
+		{"no token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", EmptyKeys: true}) }, creds.Unavailable, "no token"},
+		{"token 5xx", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 500}) }, creds.Unavailable, "status 500"},
+		{"10 MB for a token", func() {
+			g.fake.Script(fakeaws.Fault{Match: "imds:token", Body: bytes.Repeat([]byte("CANARY7890"), 1<<20)})
+		}, creds.Unavailable, "more than 64 KiB"},
+		{"10 MB list", func() {
+			g.fake.Script(fakeaws.Fault{Match: "imds:list", Body: bytes.Repeat([]byte("CANARY7890"), 1<<20)})
+		}, creds.Unavailable, "more than 64 KiB"},
+		{"10 MB document", func() {
+			g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Body: bytes.Repeat([]byte("CANARY7890"), 1<<20)})
+		}, creds.Unavailable, "more than 64 KiB"},
+		{"dripping token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Drip: time.Second}) }, creds.Unavailable, "hop limit of 1"},
+		{"dripping list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Drip: time.Second}) }, creds.Unavailable, "timed out"},
+		{"dripping document", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Drip: time.Second}) }, creds.Unavailable, "timed out"},
+		{"hanging token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Hang: true}) }, creds.Unavailable, "hop limit of 1"},
+		{"hanging list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Hang: true}) }, creds.Unavailable, "linklocal_allowance_exceeded"},
+		{"reset", func() { g.fake.Script(fakeaws.Fault{Match: "imds:*", Reset: true}) }, creds.Unavailable, "does this run on EC2"},
+		{"HTML document", func() {
+			g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Body: []byte("<html>CANARY")})
+		}, creds.Unavailable, "something else listen"},
+		{"empty list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Body: []byte{}}) }, creds.Unavailable, "named no role"},
+		{"empty document", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Body: []byte{}}) }, creds.Unavailable, "not the JSON"},
+		{"cut document", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Truncate: true}) }, creds.Unavailable, "not the JSON"},
+		{"no content", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Body: []byte{}, Status: 204}) }, creds.Unavailable, "status 204"},
+		{"redirect", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Redirect: "http://127.0.0.1:1/"}) }, creds.Unavailable, "redirect (status 302)"},
+		{"the role vanishes", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Status: 404}) }, creds.Unavailable, "names a role and does not have it"},
+		{"forbidden list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Status: 403}) }, creds.NotConfigured, "switched off"},
+		{"odd refusal", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Status: 418}) }, creds.Unavailable, "status 418"},
+		{"throttled token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 429}) }, creds.Throttled, "too many requests"},
+		{"token 400", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 400}) }, creds.NotConfigured, "status 400"},
+		{"token 401", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 401}) }, creds.Unavailable, "status 401"},
+		{"token 404", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 404}) }, creds.NotConfigured, "has no IMDSv2 (status 404)"},
+		{"token 405", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 405}) }, creds.NotConfigured, "AWS_EC2_METADATA_V1_DISABLED=false"},
+		{"token refused everywhere", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Status: 401}) }, creds.Unavailable, "refuses the tokens that it gives out"},
 		{"switched off here", func() { g.env["AWS_EC2_METADATA_DISABLED"] = "True" }, creds.NotConfigured, "AWS_EC2_METADATA_DISABLED"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g.fake.SetInstanceRole("arn:aws:iam::123456789012:role/instance-role")
 			g.fake.ClearFaults()
+			g.configure(Config{}) // which knows no token yet
+			g.env[imdsTimeout], g.env[imdsAttempts] = "0.3", "2"
 			tt.setUp()
 			_, err := g.retrieve("imds")
-			if e := isError(t, "imds", err, tt.code, tt.word); strings.Contains(e.Msg, "CANARY") {
+			e := isError(t, "imds", err, tt.code, tt.word)
+			if strings.Contains(e.Msg+e.Hint, "CANARY") {
 				t.Errorf("the answer is shown: %s", e.Msg)
+			}
+			if e.Hint == "" && tt.name != "5xx" && tt.name != "token 5xx" && tt.name != "empty keys" {
+				t.Errorf("no hint with %q", e.Msg)
 			}
 		})
 	}
@@ -129,6 +167,14 @@ func TestContainer(t *testing.T) {
 		{"expired", fakeaws.Fault{Expired: true}, creds.Unavailable},
 		{"truncated", fakeaws.Fault{Truncate: true}, creds.Unavailable},
 		{"reset", fakeaws.Fault{Reset: true}, creds.Unavailable},
+		{"empty", fakeaws.Fault{Body: []byte{}}, creds.Unavailable},
+		{"10 MB", fakeaws.Fault{Body: bytes.Repeat([]byte("CANARY7890"), 1<<20)}, creds.Unavailable},
+		{"Code other than Success", fakeaws.Fault{Body: []byte(`{"Code":"Failed","AccessKeyId":"a","SecretAccessKey":"b"}`)}, creds.Unavailable},
+		{"Go's zero time", fakeaws.Fault{Body: []byte(`{"AccessKeyId":"a","SecretAccessKey":"b","Token":"c","Expiration":"0001-01-01T00:00:00Z"}`)}, creds.Unavailable},
+		{"no end in a word", fakeaws.Fault{Body: []byte(`{"AccessKeyId":"a","SecretAccessKey":"b","Token":"c","Expiration":""}`)}, creds.Unavailable},
+		{"403", fakeaws.Fault{Status: 403}, creds.AccessDenied},
+		{"405", fakeaws.Fault{Status: 405}, creds.Unavailable},
+		{"500", fakeaws.Fault{Status: 500}, creds.Unavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g.fake.ClearFaults()
@@ -241,10 +287,17 @@ func TestContainerVectors(t *testing.T) {
 }
 
 func TestInstanceVectors(t *testing.T) {
+	tried := 0
+	defer func() {
+		if tried != 11 {
+			t.Errorf("%d vectors were tried", tried)
+		}
+	}()
 	for _, v := range vectors(t, "imds-endpoint.json") {
 		if v.EndpointOverride != "" || v.ModeOverride != "" {
 			continue // settings made in code, which there are none of here
 		}
+		tried++
 		home := t.TempDir()
 		for name, text := range v.FS {
 			if err := os.WriteFile(filepath.Join(home, name), []byte(text+"\n[profile x]\nrole_arn = arn:aws:iam::111111111111:role/x\ncredential_source = Ec2InstanceMetadata\n"), 0o600); err != nil {
@@ -274,9 +327,12 @@ func TestInstanceVectors(t *testing.T) {
 			}
 			continue
 		}
-		want := "imds=" + strings.TrimSuffix(v.Result.OK, "/latest/api/token")
-		if err != nil || l.key[0] != want {
-			t.Errorf("%s: %v, %v, want %s", v.Docs, l, err, want)
+		if err != nil {
+			t.Errorf("%s: %v, want %s", v.Docs, err, v.Result.OK)
+			continue
+		}
+		if got := l.provider.(*instance).set.endpoint + imdsTokenPath; got != v.Result.OK {
+			t.Errorf("%s: %s, want %s", v.Docs, got, v.Result.OK)
 		}
 	}
 }

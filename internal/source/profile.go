@@ -71,6 +71,9 @@ func (c *chain) profile(name string, from awsconfig.Value) (*link, error) {
 	}
 	base, err := c.own(s, sc)
 	ownRole := s.Text("web_identity_token_file") != "" && !hasKeys(s) // that role is assumed already
+	if err == nil && first && s.Text("role_arn") == "" && s.Text("mfa_serial") != "" && hasKeys(s) {
+		return c.r.mfaLink(base, s, sc)
+	}
 	if err != nil || s.Text("role_arn") == "" || ownRole {
 		return base, err
 	}

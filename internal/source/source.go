@@ -4,8 +4,9 @@
 // SDK, whose errors print what a credential_process wrote; the SDK's service
 // clients do the talking.
 //
-// Nothing is kept between two Retrieves: each one reads the AWS files anew, so
-// that keys renewed by another program, or a mended profile, are taken at once.
+// Nothing but IMDS tokens is kept between two Retrieves: each one reads the AWS
+// files anew, so that keys renewed by another program, or a mended profile, are
+// taken at once.
 package source
 
 import (
@@ -39,9 +40,14 @@ type Config struct {
 	// Self says whether host (host:port) of a container or metadata endpoint is
 	// this very daemon, which would ask itself for ever. Nil: none is.
 	Self func(host string) bool
-	// MFA asks a person for the code of the device serial. Nil: profiles with
-	// mfa_serial are login_required. It must not wait longer than ctx.
-	MFA func(ctx context.Context, serial string) (code string, err error)
+	// MFASession is how long a session made with an MFA code lasts, 15 minutes
+	// to 36 hours. Zero: 12 hours.
+	MFASession time.Duration
+	// Sessions keeps MFA sessions. Nil: the Resolver's own memory.
+	Sessions Sessions
+	// SSOSessions is rolecall's own file of SSO sessions that the AWS files do
+	// not name (see sso.ReadFurther). Empty: there is none.
+	SSOSessions string
 	// Warn is told once, in one line, of every setting that is not followed as
 	// it is written. Nil: nobody is told.
 	Warn func(msg string)
@@ -54,7 +60,15 @@ type Resolver struct {
 	direct *http.Client // for container and metadata endpoints: no proxy
 	tlsErr error        // why AWS_CA_BUNDLE cannot be used
 
-	issued atomic.Int64 // fake credentials so far
+	issued   atomic.Int64 // fake credentials so far
+	signedIn atomic.Int64 // MFA sessions made so far
+
+	sessionEnds sync.Map // :: MFA serial → time.Time, of the session used last
+
+	endedMu sync.Mutex      // guards ended
+	ended   map[string]bool // :: id of a session's key → STS refuses it already
+
+	tokens imdsTokens
 
 	mu     sync.Mutex
 	warned map[string]bool // :: message → told already
@@ -62,10 +76,15 @@ type Resolver struct {
 
 // Source is one resolved source.
 type Source struct {
-	Text    string // canonical, e.g. "profile:dev"
-	Kind    string // the word before the colon
-	Profile string // "" when Kind is another
-	Region  string // of the profile, else of the environment; "" when neither says
+	Text    string   // canonical, e.g. "profile:dev"
+	Kind    string   // the word before the colon
+	Profile string   // "" when Kind is another
+	Region  string   // of the profile, else of the environment; "" when neither says
+	Devices []string // MFA devices whose codes it needs, the first one first
+
+	// SignIns are those that it rests on and that end without a person, as far
+	// as is known here. It is cheap, and asks nobody.
+	SignIns func() []SignIn
 
 	// Provider asks upstream at each Retrieve, for at most Timeout.
 	Provider creds.Provider
@@ -78,6 +97,9 @@ type Source struct {
 	// Timeout is how long one Retrieve may take: 9.5 s, 59.5 s where a
 	// credential_process runs, and both where a role is assumed with its answer.
 	Timeout time.Duration
+	// Rotates is how often there is a new set, however long each lives. Zero:
+	// not known.
+	Rotates time.Duration
 }
 
 // An attempt has ended within 10 s, or a minute where a credential_process runs
@@ -93,6 +115,9 @@ type link struct {
 	region   string
 	upstream string
 	timeout  time.Duration
+	devices  []string
+	rotates  time.Duration
+	signIns  []func() (SignIn, bool)
 	key      []string // settings that change the answer; no secrets
 }
 
@@ -110,7 +135,13 @@ func New(cfg Config) *Resolver {
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "rolecall"
 	}
-	r := &Resolver{cfg: cfg, warned: map[string]bool{}}
+	if cfg.MFASession == 0 {
+		cfg.MFASession = defaultSession
+	}
+	if cfg.Sessions == nil {
+		cfg.Sessions = &OwnSessions{}
+	}
+	r := &Resolver{cfg: cfg, warned: map[string]bool{}, ended: map[string]bool{}}
 	roots, err := caBundle(cfg.Getenv("AWS_CA_BUNDLE"))
 	r.tlsErr = err
 	r.aws = newClient(proxyExceptLocal, roots)
@@ -119,8 +150,8 @@ func New(cfg Config) *Resolver {
 }
 
 // Resolve parses text and checks that what it names is there and complete; it
-// asks nobody over the network. A text is profile:NAME or just NAME, imds,
-// container, env, default, role:ARN, role:ARN@SOURCE, fake or fake:OPTIONS. A
+// asks nobody over the network. A text is profile:NAME or just NAME,
+// sso:SESSION/ACCOUNT/ROLE, imds, container, env, default, role:ARN, role:ARN@SOURCE, fake or fake:OPTIONS. A
 // NAME that is one of these words is that kind: write profile:NAME for a
 // profile of that name. In a role's ARN "@" is written %40. Errors are
 // *creds.RetrieveError with code not_configured.
@@ -139,6 +170,9 @@ func (r *Resolver) Resolve(text string) (*Source, error) {
 	}
 	return s, nil
 }
+
+// Sessions is where MFA sessions are kept.
+func (r *Resolver) Sessions() Sessions { return r.cfg.Sessions }
 
 // Canonical is the one spelling of a source's text, e.g. "profile:dev" for
 // "dev". It looks at nothing but the text. Errors are as Resolve's.
@@ -187,10 +221,13 @@ func (r *Resolver) source(text, kind string, l *link, resolve func() (*link, err
 		Text:     text,
 		Kind:     kind,
 		Region:   l.region,
+		Devices:  l.devices,
+		SignIns:  func() []SignIn { return known(l.signIns) },
 		Provider: provider,
 		Key:      strings.Join(append([]string{text}, l.key...), "\n"),
 		Upstream: l.upstream,
 		Timeout:  l.timeout,
+		Rotates:  l.rotates,
 	}
 }
 
@@ -207,6 +244,8 @@ func (r *Resolver) build(s spec) (*link, error) {
 		return r.envLink()
 	case kindDefault:
 		return r.defaultLink()
+	case kindSSO:
+		return r.sessionLink(s.arg)
 	case kindRole:
 		base, err := r.build(*s.base)
 		if err != nil {

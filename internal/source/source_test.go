@@ -28,6 +28,8 @@ func TestSpecs(t *testing.T) {
 		{"fake", "fake"}, {"fake:", "fake"}, {"fake:lifetime=30s,role=x", "fake:lifetime=30s,role=x"},
 		{"role:" + arn, "role:" + arn},
 		{"role:" + arn + "@fake:role=y", "role:" + arn + "@fake:role=y"},
+		{"sso:corp/123456789012/ReadOnly", "sso:corp/123456789012/ReadOnly"}, {"sso:a/b c/123456789012/x@y", "sso:a/b c/123456789012/x@y"},
+		{"role:" + arn + "@sso:corp/123456789012/x", "role:" + arn + "@sso:corp/123456789012/x"},
 		{"role:" + arn + "@me@corp", "role:" + arn + "@profile:me@corp"},
 	} {
 		s, err := parseSpec(tt.text)
@@ -35,7 +37,7 @@ func TestSpecs(t *testing.T) {
 			t.Errorf("%q: %q, %v, want %q", tt.text, s.String(), err, tt.canonical)
 		}
 	}
-	for _, text := range []string{"", "profile", "profile:", "role", "role:", "role:x", "role:" + arn + "@", "imds:x", "env:", "sso:dev", "a:b", "x\ny", "x\x00", "x\u202ey", "\xff", strings.Repeat("x", 5000),
+	for _, text := range []string{"", "profile", "profile:", "role", "role:", "role:x", "role:" + arn + "@", "imds:x", "env:", "sso:dev", "sso:", "sso:corp/1/x", "sso:corp/123456789012", "sso:/123456789012/x", "sso:corp/123456789012/", "sso:corp/123456789012/a b", "a:b", "x\ny", "x\x00", "x\u202ey", "\xff", strings.Repeat("x", 5000),
 		"role:arn:aws:iam::1:role/x", "role:arn:aws:iam::123456789012:user/x", "role:arn:aws:iam::123456789012:role/", "role:arn:aws:sts::123456789012:role/x", "role:arn:aws:iam:r:123456789012:role/x",
 		"role:arn:aws:iam::123456789012:role/a b", "role:arn:aws:iam::123456789012:role/x%00", "fake:x", "fake:lifetime=0", "fake:lifetime=x", "fake:account=1", "fake:fail=x", "fake:role=", "fake:delay=-1s",
 		strings.Repeat("role:"+arn+"@", 6) + "dev"} {
@@ -49,12 +51,12 @@ func TestSpecs(t *testing.T) {
 			t.Errorf("%q: the error shows it raw: %q", text, e.Msg)
 		}
 	}
-	_, err := parseSpec("sso:dev")
-	isError(t, "sso:dev", err, creds.NotConfigured, "profile:NAME", "imds", "container", "env", "default", "role:ARN", "fake", "profile:sso:dev")
+	_, err := parseSpec("saml:dev")
+	isError(t, "saml:dev", err, creds.NotConfigured, "profile:NAME", "sso:SESSION/ACCOUNT/ROLE", "imds", "container", "env", "default", "role:ARN", "fake", "profile:saml:dev")
 }
 
 func FuzzParseSpec(f *testing.F) {
-	for _, seed := range []string{"dev", "profile:x", "role:arn:aws:iam::123456789012:role/x@dev", "role:arn:aws:iam::123456789012:role/a%40b%25@role:arn:aws:iam::123456789012:role/x", "fake:lifetime=30s", "imds", "a:b", "@", "%40"} {
+	for _, seed := range []string{"dev", "profile:x", "role:arn:aws:iam::123456789012:role/x@dev", "role:arn:aws:iam::123456789012:role/a%40b%25@role:arn:aws:iam::123456789012:role/x", "fake:lifetime=30s", "imds", "a:b", "@", "%40", "sso:corp/123456789012/x"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

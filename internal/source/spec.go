@@ -19,9 +19,10 @@ const (
 	kindDefault   = "default"
 	kindRole      = "role"
 	kindFake      = "fake"
+	kindSSO       = "sso"
 )
 
-const kindList = "profile:NAME (or just NAME), imds, container, env, default, role:ARN[@SOURCE], fake"
+const kindList = "profile:NAME (or just NAME), sso:SESSION/ACCOUNT/ROLE, imds, container, env, default, role:ARN[@SOURCE], fake"
 
 const (
 	maxText  = 4096 // bytes; STS takes ARNs of 2048
@@ -40,6 +41,8 @@ func (s spec) String() string {
 	switch s.kind {
 	case kindProfile:
 		return kindProfile + ":" + s.arg
+	case kindSSO:
+		return kindSSO + ":" + s.arg
 	case kindRole:
 		text := kindRole + ":" + strings.NewReplacer("%", "%25", "@", "%40").Replace(s.arg)
 		if s.base != nil && s.base.kind != kindDefault {
@@ -75,6 +78,11 @@ func parseDepth(text string, roles int) (spec, error) {
 	switch {
 	case kind == kindProfile && arg != "":
 		return spec{kind: kindProfile, arg: arg}, nil
+	case kind == kindSSO && hasArg:
+		if session, account, role := splitSSO(arg); session == "" || !accountID(account) || !validRoleName(role) || strings.Contains(role, "/") {
+			return spec{}, badText(fmt.Sprintf("%q is not a role of an SSO session", text), "write sso:SESSION/ACCOUNT/ROLE, e.g. sso:corp/123456789012/ReadOnly; rolecall roles lists them")
+		}
+		return spec{kind: kindSSO, arg: arg}, nil
 	case kind == kindRole && hasArg:
 		return parseRole(arg, roles)
 	case kind == kindFake:
@@ -93,6 +101,23 @@ func parseDepth(text string, roles int) (spec, error) {
 	return spec{}, badText(fmt.Sprintf("%q is not a source: the kinds are %s", text, kindList),
 		fmt.Sprintf("for a profile of that name write profile:%s", text))
 }
+
+// splitSSO splits SESSION/ACCOUNT/ROLE; a session's name may have slashes.
+func splitSSO(text string) (session, account, role string) {
+	rest, role, _ := cutLast(text, "/")
+	session, account, _ = cutLast(rest, "/")
+	return session, account, role
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return "", s, false
+	}
+	return s[:i], s[i+len(sep):], true
+}
+
+func accountID(text string) bool { return len(text) == 12 && strings.Trim(text, "0123456789") == "" }
 
 // parseRole splits ARN@SOURCE at the first "@"; a role's name may hold one too,
 // which is therefore written %40.

@@ -4,87 +4,122 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sso"
+	portal "github.com/aws/aws-sdk-go-v2/service/sso"
 	ssotypes "github.com/aws/aws-sdk-go-v2/service/sso/types"
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
+	"rolecall/internal/sso"
 )
 
-// ssoSettings is where a profile signs in, with sso_session or the older keys
-// in the profile itself.
-type ssoSettings struct {
-	region, startURL string
-	cacheKey         string // what the token's file is named after
-}
-
-// ssoLink is a permission set of a person who signed in with `aws sso login`.
+// ssoLink is a permission set of a person who signed in to SSO.
 func (r *Resolver) ssoLink(s *awsconfig.Section, sc *scope) (*link, error) {
-	settings, err := r.ssoSettings(s, sc.files)
+	session, err := sso.FromProfile(sc.files, s)
 	if err != nil {
-		return nil, err
+		return nil, r.notConfigured(err.Error(), hintOf(err))
 	}
-	p := &ssoRole{r: r, label: fmt.Sprintf("profile %q", s.Name), account: s.Text("sso_account_id"), role: s.Text("sso_role_name")}
 	for _, key := range []string{"sso_account_id", "sso_role_name"} {
 		if s.Text(key) == "" {
 			return nil, r.notConfigured(fmt.Sprintf("profile %q (%s:%d) signs in to SSO but has no %s", s.Name, s.File, s.Line, key), "add "+key)
 		}
 	}
-	if p.portal, err = r.service("sso", settings.region, sc); err != nil {
-		return nil, err
-	}
-	oidc, err := r.service("oidc", settings.region, sc)
+	p := &ssoRole{r: r, account: s.Text("sso_account_id"), role: s.Text("sso_role_name"),
+		label: fmt.Sprintf("profile %q", s.Name), settings: fmt.Sprintf("sso_account_id and sso_role_name of profile %q", s.Name)}
+	return r.ssoRoleLink(session, p, "rolecall login "+shellWord(s.Name), sc)
+}
+
+// sessionLink is the source sso:SESSION/ACCOUNT/ROLE.
+func (r *Resolver) sessionLink(text string) (*link, error) {
+	name, account, role := splitSSO(text)
+	files, err := r.files()
 	if err != nil {
 		return nil, err
 	}
-	path, err := r.ssoCachePath(settings.cacheKey)
+	session, err := r.findSession(files, name)
 	if err != nil {
 		return nil, err
 	}
-	p.token = &ssoToken{r: r, path: path, oidc: oidc, loginHint: "aws sso login --profile " + shellWord(s.Name)}
+	p := &ssoRole{r: r, account: account, role: role, label: "sso:" + text, settings: "the account and the role"}
+	sc := &scope{files: files}
+	if s, ok := files.Profile(session.Profile); ok {
+		sc.sections = []*awsconfig.Section{s}
+	}
+	l, err := r.ssoRoleLink(session, p, session.Command(), sc)
+	if err == nil {
+		l.region = r.region(sc)
+	}
+	return l, err
+}
+
+// findSession is the SSO session of that name.
+func (r *Resolver) findSession(files *awsconfig.Files, name string) (sso.Session, error) {
+	all := sso.Sessions(files, sso.ReadFurther(r.cfg.SSOSessions))
+	var names []string
+	for _, s := range all {
+		if s.Name == name {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	if section, ok := files.SSOSession(name); ok { // it is there, and something is missing
+		if _, err := sso.FromSection(section); err != nil {
+			return sso.Session{}, r.notConfigured(err.Error(), hintOf(err))
+		}
+	}
+	hint := fmt.Sprintf("add a section [sso-session %s] to %s, or sign in with rolecall login --start-url URL --region REGION", name, files.Paths.Config)
+	if near := nearest(name, names); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	} else if len(names) > 0 {
+		hint = "the sessions are " + strings.Join(names, ", ")
+	}
+	return sso.Session{}, r.notConfigured(fmt.Sprintf("no SSO session %q", name), hint)
+}
+
+// ssoRoleLink is p, with the token and the services of its session.
+func (r *Resolver) ssoRoleLink(session sso.Session, p *ssoRole, loginHint string, sc *scope) (*link, error) {
+	var err error
+	if p.portal, err = r.service("sso", session.Region, sc); err != nil {
+		return nil, err
+	}
+	oidc, err := r.service("oidc", session.Region, sc)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := sso.NewCache(r.cfg.Home)
+	if err != nil {
+		return nil, r.notConfigured(err.Error(), hintOf(err))
+	}
+	p.token = &ssoToken{r: r, cache: cache, session: session, path: cache.TokenPath(session), oidc: oidc, loginHint: loginHint}
 	return &link{
 		provider: p,
 		upstream: p.portal.upstream(),
 		timeout:  callTimeout,
-		key:      []string{fmt.Sprintf("sso=%s %s %s %s", settings.cacheKey, settings.startURL, p.account, p.role), p.portal.key(), oidc.key()},
+		signIns:  []func() (SignIn, bool){p.token.signIn},
+		key:      []string{fmt.Sprintf("sso=%s %s %s %s", session.CacheKey(), session.StartURL, p.account, p.role), p.portal.key(), oidc.key()},
 	}, nil
 }
 
-func (r *Resolver) ssoSettings(s *awsconfig.Section, files *awsconfig.Files) (ssoSettings, error) {
-	from, where := s, fmt.Sprintf("profile %q (%s:%d)", s.Name, s.File, s.Line)
-	name, has := s.Get("sso_session")
-	if has && name.Text != "" {
-		session, ok := files.SSOSession(name.Text)
-		if !ok {
-			return ssoSettings{}, r.notConfigured(fmt.Sprintf("%s no section [sso-session %s] in %s", at(name), name.Text, files.Paths.Config), "add the section, or run `aws configure sso`")
-		}
-		from, where = session, fmt.Sprintf("[sso-session %s] (%s:%d)", session.Name, session.File, session.Line)
+// hintOf is what an error says to do.
+func hintOf(err error) string {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		return hinted.Hint()
 	}
-	for _, key := range []string{"sso_region", "sso_start_url"} {
-		if from.Text(key) == "" {
-			return ssoSettings{}, r.notConfigured(where+" has no "+key, "add "+key)
-		}
-		if v, ok := s.Get(key); ok && v.Text != "" && v.Text != from.Text(key) {
-			return ssoSettings{}, r.notConfigured(fmt.Sprintf("%s %s differs from that of [sso-session %s]", at(v), key, name.Text), "remove it from the profile")
-		}
-	}
-	settings := ssoSettings{region: from.Text("sso_region"), startURL: from.Text("sso_start_url")}
-	settings.cacheKey = settings.startURL
-	if from != s {
-		settings.cacheKey = name.Text
-	}
-	return settings, nil
+	return ""
 }
 
 // ssoRole is the provider of a permission set's credentials.
 type ssoRole struct {
-	r                    *Resolver
-	label, account, role string
-	portal               service
-	token                *ssoToken
+	r             *Resolver
+	account, role string
+	label         string // of the source, in messages
+	settings      string // what to correct where the role is refused
+	portal        service
+	token         *ssoToken
 }
 
 // Retrieve calls sso:GetRoleCredentials. A token that the portal no longer
@@ -118,7 +153,7 @@ func (p *ssoRole) roleCredentials(ctx context.Context, token creds.Secret) (cred
 		return creds.Credentials{}, err
 	}
 	ctx, seen := watch(ctx)
-	out, err := client.GetRoleCredentials(ctx, &sso.GetRoleCredentialsInput{
+	out, err := client.GetRoleCredentials(ctx, &portal.GetRoleCredentialsInput{
 		AccessToken: aws.String(token.Reveal()), AccountId: &p.account, RoleName: &p.role,
 	})
 	var rejected *ssotypes.UnauthorizedException
@@ -131,7 +166,7 @@ func (p *ssoRole) roleCredentials(ctx context.Context, token creds.Secret) (cred
 			subject:    fmt.Sprintf("%s in account %s", p.role, p.account),
 			secrets:    []creds.Secret{token},
 			loginHint:  p.token.loginHint,
-			deniedHint: "ask for the permission set, or correct sso_account_id and sso_role_name of " + p.label,
+			deniedHint: "ask for the permission set, or correct " + p.settings,
 			changed:    fileChanged(p.token.path),
 		}.failed(err, seen)
 	}

@@ -13,12 +13,13 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/sso"
 )
 
 // signIn writes the cached sign-in of the profile sso-dev and returns its file.
 func signIn(g *rig, expires time.Time, change func(map[string]any)) string {
 	g.Helper()
-	text, err := g.fake.NewSSOLogin(expires).CacheFile("https://x.example/start", "eu-west-1")
+	text, err := g.fake.NewSSOLogin(expires).CacheFile(g.fake.URL()+"/start", "eu-west-1")
 	if err != nil {
 		g.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func TestSSORefreshTogether(t *testing.T) {
 }
 
 func TestSSOLoginRequired(t *testing.T) {
-	const hint = "aws sso login --profile sso-dev"
+	const hint = "rolecall login sso-dev"
 	past := time.Now().Add(-time.Minute)
 	for _, tt := range []struct {
 		name  string
@@ -135,6 +136,15 @@ func TestSSOLoginRequired(t *testing.T) {
 		{"damaged", func(g *rig) string {
 			return g.write(".aws/sso/cache/"+fakeaws.CacheName(fakeaws.SSOSession), `{"accessToken":"CAN`)
 		}, "damaged"},
+		{"of another start URL", func(g *rig) string {
+			return signIn(g, time.Now().Add(time.Hour), func(f map[string]any) { f["startUrl"] = "https://other.awsapps.com/start" })
+		}, "another start URL"},
+		{"of another region", func(g *rig) string {
+			return signIn(g, time.Now().Add(time.Hour), func(f map[string]any) { f["region"] = "us-east-1" })
+		}, "for region us-east-1"},
+		{"another tool's", func(g *rig) string {
+			return signIn(g, time.Now().Add(time.Hour), func(f map[string]any) { f["scopes"] = []string{"codewhisperer:completions"} })
+		}, "other scopes"},
 		{"null", func(g *rig) string { return g.write(".aws/sso/cache/"+fakeaws.CacheName(fakeaws.SSOSession), `null`) }, "damaged"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -154,6 +164,58 @@ func TestSSOLoginRequired(t *testing.T) {
 	}
 }
 
+// TestSSOOtherFiles: files of other names are nobody's business, whatever they
+// hold.
+func TestSSOOtherFiles(t *testing.T) {
+	g := newRig(t, fakeaws.Config{})
+	path := signIn(g, time.Now().Add(time.Hour), nil)
+	if err := os.Rename(path, filepath.Join(filepath.Dir(path), "kiro-auth-token.json")); err != nil {
+		t.Fatal(err)
+	}
+	g.fails("sso-dev", creds.LoginRequired, "nobody has signed in")
+}
+
+// TestSSOSource: a role without a profile.
+func TestSSOSource(t *testing.T) {
+	further := filepath.Join(t.TempDir(), "sso-sessions.json")
+	g := newRig(t, fakeaws.Config{})
+	g.configure(Config{SSOSessions: further})
+	c := g.must("sso:fake/111111111111/ReadOnly")
+	if c.AccountID != "111111111111" || c.RoleName != "ReadOnly" || c.Source != "sso:fake/111111111111/ReadOnly" {
+		t.Errorf("%+v", c)
+	}
+	g.must("role:" + fakeaws.RoleDev + "@sso:fake/111111111111/ReadOnly")
+	g.fails("sso:fake/111111111111/Nothing", creds.AccessDenied, "ForbiddenException", "correct the account and the role")
+	g.fails("sso:fakes/111111111111/ReadOnly", creds.NotConfigured, "no SSO session", "did you mean")
+	g.fails("sso:other/111111111111/ReadOnly", creds.NotConfigured, "no SSO session", "the sessions are fake")
+	g.add("[sso-session half]\nsso_start_url = https://x.awsapps.com/start\n")
+	g.fails("sso:half/111111111111/ReadOnly", creds.NotConfigured, "has no sso_region", "config:")
+
+	// A session of the older kind, and one that no AWS file names.
+	start := strings.Replace(g.fake.URL(), "127.0.0.1", "localhost", 1) + "/start"
+	g.add("[profile old]\nsso_start_url = %s\nsso_region = eu-west-1\nsso_account_id = 111111111111\nsso_role_name = ReadOnly\n", start)
+	e := g.fails("sso:localhost/111111111111/ReadOnly", creds.LoginRequired, "nobody has signed in", "rolecall login --start-url "+start+" --region eu-west-1")
+	session, err := sso.FromStartURL("http://127.0.0.9:1/start", "eu-west-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.fails("sso:127.0.0.9/111111111111/ReadOnly", creds.NotConfigured, "no SSO session")
+	if err := sso.KeepFurther(further, session, true); err != nil {
+		t.Fatal(err)
+	}
+	g.fails("sso:127.0.0.9/111111111111/ReadOnly", creds.LoginRequired)
+	text, err := g.fake.NewSSOLogin(time.Now().Add(time.Hour)).CacheFile(start, "eu-west-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.write(".aws/sso/cache/"+fakeaws.CacheName(start), string(text))
+	if !e.Changed() {
+		t.Error("the sign-in was not seen")
+	}
+	g.must("sso:localhost/111111111111/ReadOnly")
+	g.must("old")
+}
+
 // TestSSORotatedElsewhere: another program refreshes without our lock.
 func TestSSORotatedElsewhere(t *testing.T) {
 	t.Run("before the refresh token is used", func(t *testing.T) {
@@ -169,7 +231,7 @@ func TestSSORotatedElsewhere(t *testing.T) {
 		if err := g.fake.WaitCalls(context.Background(), "oidc:CreateToken", 1); err != nil {
 			t.Fatal(err)
 		}
-		text, _ := g.fake.NewSSOLogin(time.Now().Add(time.Hour)).CacheFile("https://x.example/start", "eu-west-1")
+		text, _ := g.fake.NewSSOLogin(time.Now().Add(time.Hour)).CacheFile(g.fake.URL()+"/start", "eu-west-1")
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +253,7 @@ func TestSSORotatedElsewhere(t *testing.T) {
 		if err := g.fake.WaitCalls(context.Background(), "sso:GetRoleCredentials", 1); err != nil {
 			t.Fatal(err)
 		}
-		text, _ := g.fake.NewSSOLogin(time.Now().Add(time.Hour)).CacheFile("https://x.example/start", "eu-west-1")
+		text, _ := g.fake.NewSSOLogin(time.Now().Add(time.Hour)).CacheFile(g.fake.URL()+"/start", "eu-west-1")
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -252,24 +314,4 @@ func TestSSOReadOnlyCache(t *testing.T) {
 	if len(g.warned) != 1 || !strings.Contains(g.warned[0], "cannot be kept") {
 		t.Errorf("warned: %q", g.warned)
 	}
-}
-
-func TestOldTokenFormat(t *testing.T) {
-	c, ok := parseToken([]byte(`{"accessToken":"x","expiresAt":"2020-06-17T10:02:08UTC"}`))
-	if !ok || !c.expires.Equal(time.Date(2020, 6, 17, 10, 2, 8, 0, time.UTC)) {
-		t.Errorf("%v, %v", c.expires, ok)
-	}
-}
-
-func FuzzParseToken(f *testing.F) {
-	for _, seed := range []string{`{"accessToken":"x","expiresAt":"2020-06-17T10:02:08Z","refreshToken":"r","clientId":"i","clientSecret":"s"}`,
-		`{"accessToken":1,"expiresAt":[]}`, `null`, `[]`, `{`, "", `{"accessToken":"x","expiresAt":"x"}`} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		c, ok := parseToken(text)
-		if ok && (c.access.IsZero() || c.expires.IsZero() || c.fields == nil) {
-			t.Fatalf("%q was taken as a token", text)
-		}
-	})
 }

@@ -12,8 +12,9 @@ import (
 // has not spread yet; after a second one, a while later, what is kept must go:
 // else it would come back once a slot has dropped it for the same reason.
 type denials struct {
-	mu    sync.Mutex // guards first
+	mu    sync.Mutex // guards first and lost
 	first map[string]time.Time
+	lost  map[string]bool // keys of which told has said to drop what is kept
 }
 
 // grace is a little less than slots give, so that nothing is left when they ask.
@@ -29,8 +30,12 @@ func (d *denials) told(key string, err error, now time.Time) (drop bool) {
 	switch {
 	case !denied:
 		delete(d.first, key)
+		delete(d.lost, key)
 	case before:
-		return now.Sub(first) >= grace
+		if drop = now.Sub(first) >= grace; drop {
+			d.loseLocked(key)
+		}
+		return drop
 	default:
 		if d.first == nil {
 			d.first = map[string]time.Time{}
@@ -38,4 +43,26 @@ func (d *denials) told(key string, err error, now time.Time) (drop bool) {
 		d.first[key] = now
 	}
 	return false
+}
+
+// lasting says whether told has said to drop what is kept, and nothing else has
+// come since.
+func (d *denials) lasting(key string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lost[key]
+}
+
+// lose is what told does when it says to drop what is kept.
+func (d *denials) lose(key string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.loseLocked(key)
+}
+
+func (d *denials) loseLocked(key string) {
+	if d.lost == nil {
+		d.lost = map[string]bool{}
+	}
+	d.lost[key] = true
 }

@@ -26,8 +26,9 @@ type Entry struct {
 	RoleName    string    // "" when not known
 	AccessKeyID string    // all but its end hidden
 	Expires     time.Time // zero when it cannot be read
-	Stored      time.Time
-	Problem     string // why it cannot be used; "" for a good one
+	Stored      time.Time // zero where the server keeps it
+	Where       string    // file, redis
+	Problem     string    // why it cannot be used; "" for a good one
 }
 
 // List is all entries, by source.
@@ -57,7 +58,7 @@ func (f *File) entry(name string) (e Entry, ok bool) {
 	if err != nil {
 		return e, false // gone meanwhile
 	}
-	e = Entry{Name: name, Stored: info.ModTime()}
+	e = Entry{Name: name, Stored: info.ModTime(), Where: "file"}
 	sealed, err := privatefile.Read(path, maxSealed)
 	if err != nil {
 		e.Problem = err.Error()
@@ -93,6 +94,7 @@ func (f *File) Clear(source string) (removed int, err error) {
 		switch err := os.Remove(f.path(e.Name, entryExt)); {
 		case err == nil:
 			removed++
+			_ = os.Remove(f.path(e.Name, failExt))
 		case !errors.Is(err, fs.ErrNotExist):
 			errs = append(errs, err)
 		}
@@ -132,7 +134,7 @@ func ours(file string) bool {
 		name, _, _ = strings.Cut(file[1:], ".")
 		return isName(name) && strings.Contains(file, ".tmp-")
 	}
-	return isName(name) && slices.Contains([]string{entryExt, lockExt, linkExt, badExt}, filepath.Ext(file))
+	return isName(name) && slices.Contains([]string{entryExt, lockExt, linkExt, badExt, failExt}, filepath.Ext(file))
 }
 
 // isName says whether text could be what Sealer.Name made.
@@ -164,7 +166,7 @@ func (f *File) openError(name string, sealed []byte) error {
 
 // sweep removes what nobody can want any more.
 func (f *File) sweep(now time.Time) {
-	for _, ext := range []string{entryExt, linkExt, lockExt} {
+	for _, ext := range []string{entryExt, linkExt, lockExt, failExt} {
 		for _, a := range f.aged(ext) {
 			if now.Sub(a.at) > sweepAfter {
 				_ = os.Remove(a.path) // a lock that somebody holds costs one more fetch at most

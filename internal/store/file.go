@@ -42,6 +42,7 @@ const (
 	lockExt  = ".lock"
 	linkExt  = ".link"
 	badExt   = ".bad"
+	failExt  = ".fail"
 )
 
 const (
@@ -73,9 +74,9 @@ func NewFile(c FileConfig) (*File, error) {
 // Otherwise it waits its turn among all processes that share the directory,
 // looks again, and calls fetch. Whoever has the turn shows that it is alive;
 // once that has not been seen for Wait, fetch is called without a turn. The
-// error is fetch's.
+// error is fetch's, or that of another process's that failed meanwhile.
 func (f *File) Update(ctx context.Context, key string, fresh func(creds.Credentials) bool, fetch Fetch) (creds.Credentials, bool, error) {
-	name := f.c.Sealer.Name(key)
+	name, began := f.c.Sealer.Name(key), f.c.Now()
 	if c, ok := f.fresh(name, fresh); ok {
 		return c, false, nil
 	}
@@ -84,9 +85,12 @@ func (f *File) Update(ctx context.Context, key string, fresh func(creds.Credenti
 	if ok {
 		return c, false, nil
 	}
+	if n, failed := f.failed(name); failed && n.At.After(began) {
+		return creds.Credentials{}, false, n.err()
+	}
 	defer f.beat(name)()
 	c, err := fetch(ctx)
-	if f.denied.told(name, err, f.c.Now()) {
+	if f.note(ctx, name, err) {
 		_ = os.Remove(f.path(name, entryExt)) // gone already: fine
 	}
 	if err != nil {
@@ -101,6 +105,14 @@ func (f *File) Update(ctx context.Context, key string, fresh func(creds.Credenti
 func (f *File) Peek(key string) (c creds.Credentials, left time.Duration, ok bool) {
 	e, err := f.read(f.c.Sealer.Name(key))
 	return e.c, e.left, err == nil
+}
+
+// Forget removes what is kept under key.
+func (f *File) Forget(key string) {
+	name := f.c.Sealer.Name(key)
+	for _, ext := range []string{entryExt, failExt} {
+		_ = os.Remove(f.path(name, ext)) // gone already: fine
+	}
 }
 
 // Busy says whether some process is fetching what belongs under key just now.

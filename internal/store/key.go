@@ -25,6 +25,7 @@ const (
 	KeyInFile         KeyKind = "file"               // beside the entries, with mode 0600: the weaker way
 	KeyFromPassphrase KeyKind = "passphrase"         // derived from what ROLECALL_STORE_PASSPHRASE_FILE holds
 	KeyFromCredential KeyKind = "systemd credential" // $CREDENTIALS_DIRECTORY/rolecall-store-key
+	KeyFromFile       KeyKind = "key file"           // the file that ROLECALL_STORE_KEY_FILE names, e.g. a mounted secret
 )
 
 // Key is the store key.
@@ -45,7 +46,7 @@ func (k Key) Weakness() string {
 // KeyConfig says where to look for the store key.
 type KeyConfig struct {
 	Dir      string              // of the store
-	Getenv   func(string) string // for ROLECALL_STORE_PASSPHRASE_FILE and CREDENTIALS_DIRECTORY
+	Getenv   func(string) string // for ROLECALL_STORE_KEY_FILE, ROLECALL_STORE_PASSPHRASE_FILE and CREDENTIALS_DIRECTORY
 	Keychain Keychain            // for a key to be made; nil: there is none
 	Make     bool                // make the key (and Dir) where there is none; else that is fs.ErrNotExist
 	Warn     func(string)        // told why a better place was not used; nil: nobody
@@ -63,19 +64,26 @@ const (
 	keyFileLimit = 4096
 )
 
-// OpenKey finds the store key: the systemd credential where there is one, else
-// the passphrase where one is named, else the key that was made for this store,
+// OpenKey finds the store key: the file that is named for it, else the systemd
+// credential where there is one, else the passphrase where one is named, else the key that was made for this store,
 // in the keychain or in a file. A key that is lost is replaced by a new one:
 // what was sealed with the old is a miss.
 func OpenKey(c KeyConfig) (Key, error) {
 	if c.Warn == nil {
 		c.Warn = func(string) {}
 	}
+	if path := c.Getenv("ROLECALL_STORE_KEY_FILE"); path != "" {
+		text, err := privatefile.ReadSecret(path, keyFileLimit)
+		if err != nil {
+			return Key{}, fmt.Errorf("the store's key file: %w", err)
+		}
+		return givenKey(KeyFromFile, path, text, "head -c 32 /dev/urandom | base64 > "+path)
+	}
 	if dir := c.Getenv("CREDENTIALS_DIRECTORY"); filepath.IsAbs(dir) {
 		path := filepath.Join(dir, CredentialName)
 		text, err := os.ReadFile(path)
 		if err == nil {
-			return credentialKey(path, text)
+			return givenKey(KeyFromCredential, path, text, "head -c 32 /dev/urandom | systemd-creds encrypt --name="+CredentialName+" - "+CredentialName+".cred")
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return Key{}, fmt.Errorf("the systemd credential %s cannot be read: %w", CredentialName, err)
@@ -87,24 +95,23 @@ func OpenKey(c KeyConfig) (Key, error) {
 	return c.made()
 }
 
-// credentialKey takes 32 bytes as they are, in hexadecimal or in base64.
-func credentialKey(path string, text []byte) (Key, error) {
+// givenKey takes 32 bytes as they are, in hexadecimal or in base64.
+func givenKey(kind KeyKind, path string, text []byte, fix string) (Key, error) {
 	if len(text) == KeySize {
-		return Key{text, KeyFromCredential, path}, nil
+		return Key{text, kind, path}, nil
 	}
 	line := strings.TrimSpace(string(text))
 	for _, decode := range []func(string) ([]byte, error){hex.DecodeString, base64.StdEncoding.DecodeString, base64.RawURLEncoding.DecodeString} {
 		if b, err := decode(line); err == nil && len(b) == KeySize {
-			return Key{b, KeyFromCredential, path}, nil
+			return Key{b, kind, path}, nil
 		}
 	}
-	return Key{}, &privatefile.UnsafeError{Path: path, Msg: "does not hold 32 bytes, plain, in hexadecimal or in base64",
-		Fix: "head -c 32 /dev/urandom | systemd-creds encrypt --name=" + CredentialName + " - " + CredentialName + ".cred"}
+	return Key{}, &privatefile.UnsafeError{Path: path, Msg: "does not hold 32 bytes, plain, in hexadecimal or in base64", Fix: fix}
 }
 
 // passphrase derives the key from the first line of the file.
 func (c KeyConfig) passphrase(path string) (Key, error) {
-	text, err := privatefile.Read(path, keyFileLimit)
+	text, err := privatefile.ReadSecret(path, keyFileLimit)
 	if err != nil {
 		return Key{}, fmt.Errorf("the store's passphrase: %w", err)
 	}

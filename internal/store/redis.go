@@ -38,6 +38,8 @@ type Redis struct {
 	patience time.Duration // for one operation
 	wait     time.Duration // for another process that asks upstream
 
+	denied denials
+
 	mu     sync.Mutex           // guards newest
 	newest map[string]time.Time // name → expiry of the newest set seen
 }
@@ -82,15 +84,20 @@ func (r *Redis) Close() error { return r.client.Close() }
 // Update is slot.Store's: what is kept under key if fresh approves of it, else
 // what fetch returns, which is then kept for its lifetime. Of all processes
 // that share the server one calls fetch at a time, as far as the server is
-// there to agree on it; the others wait up to 2 s for the outcome.
+// there to agree on it; the others wait up to 2 s for the outcome. What upstream
+// has denied to this process for good is not taken from others either: it stays
+// theirs.
 func (r *Redis) Update(ctx context.Context, key string, fresh func(creds.Credentials) bool,
 	fetch Fetch) (creds.Credentials, bool, error) {
 	v := &visit{Redis: r, name: r.sealer.Name(key), fresh: fresh}
-	if c, ok := v.look(ctx); ok {
-		return c, false, nil
+	if !r.denied.lasting(v.name) {
+		if c, ok := v.look(ctx); ok {
+			return c, false, nil
+		}
 	}
 	defer v.leave() // also when fetch panics
 	c, err := fetch(ctx)
+	r.denied.told(v.name, err, r.now())
 	if err == nil {
 		v.keep(c)
 	}
@@ -155,6 +162,15 @@ func (r *Redis) remember(name string, expires time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rememberLocked(name, expires, r.now())
+}
+
+// seen notes what others may have replaced by a later one since.
+func (r *Redis) seen(name string, expires time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if expires.After(r.newest[name]) {
+		r.rememberLocked(name, expires, r.now())
+	}
 }
 
 func (r *Redis) rememberLocked(name string, expires, now time.Time) {

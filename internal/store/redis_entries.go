@@ -52,11 +52,11 @@ func (r *Redis) entry(ctx context.Context, c redis.Cmdable, key, name string) (e
 	kept, err := r.sealer.Open(name, []byte(sealed))
 	switch {
 	case errors.Is(err, ErrCorrupt):
-		return Entry{Name: name, Problem: err.Error()}, true
+		return Entry{Name: name, Where: "redis", Problem: err.Error()}, true
 	case err != nil:
 		return e, false
 	}
-	e = Entry{Name: name, Source: kept.Source, AccountID: kept.AccountID, RoleName: kept.RoleName, AccessKeyID: kept.MaskedKeyID(), Expires: kept.Expires}
+	e = Entry{Name: name, Source: kept.Source, AccountID: kept.AccountID, RoleName: kept.RoleName, AccessKeyID: kept.MaskedKeyID(), Expires: kept.Expires, Where: "redis"}
 	if kept.Remaining(r.now()) <= 0 {
 		e.Problem = "ended"
 	}

@@ -178,7 +178,7 @@ func allLoopback(addrs []string) bool {
 
 // password is the first line of a private file.
 func password(path string) (string, error) {
-	text, err := privatefile.Read(path, 0)
+	text, err := privatefile.ReadSecret(path, 0)
 	if err != nil {
 		return "", settingFault("the password file of the shared store", err)
 	}

@@ -88,7 +88,7 @@ func (s *Sealer) Name(key string) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// record is the sealed text.
+// record is the sealed text: strings only, see Open.
 type record struct {
 	AccessKeyID     string    `json:"k"`
 	SecretAccessKey string    `json:"s"`
@@ -130,16 +130,28 @@ func (s *Sealer) Open(name string, sealed []byte) (creds.Credentials, error) {
 	if err != nil {
 		return creds.Credentials{}, ErrCorrupt
 	}
-	var r record
+	// A map and not the record: what encoding/json works out about a struct at its
+	// first use takes a short-lived process longer than all the rest here.
+	var r map[string]string
 	if json.Unmarshal(text, &r) != nil {
 		return creds.Credentials{}, ErrCorrupt
 	}
-	c := creds.Credentials{AccessKeyID: r.AccessKeyID, SecretAccessKey: creds.NewSecret(r.SecretAccessKey), SessionToken: creds.NewSecret(r.SessionToken),
-		Expires: r.Expires, AccountID: r.AccountID, RoleARN: r.RoleARN, RoleName: r.RoleName, Source: r.Source, ObservedAt: r.ObservedAt}
-	if c.Check() != nil {
+	expires, err := moment(r["e"])
+	observed, err2 := moment(r["d"])
+	c := creds.Credentials{AccessKeyID: r["k"], SecretAccessKey: creds.NewSecret(r["s"]), SessionToken: creds.NewSecret(r["t"]),
+		Expires: expires, AccountID: r["a"], RoleARN: r["r"], RoleName: r["n"], Source: r["o"], ObservedAt: observed}
+	if err != nil || err2 != nil || c.Check() != nil {
 		return creds.Credentials{}, ErrCorrupt
 	}
 	return c, nil
+}
+
+// moment reads a time of the record; none is the zero time.
+func moment(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	return time.Parse(time.RFC3339Nano, text)
 }
 
 func (s *Sealer) header() []byte {

@@ -26,9 +26,9 @@ func (s shot) perAnswer() float64 {
 }
 
 // load asks addr for path from a number of connections at once, for a time.
-// fresh makes a new connection for every request. The client speaks HTTP by
+// header is a further line of the request; fresh makes a new connection for every request. The client speaks HTTP by
 // hand, so that as much of the machine as possible is the server's.
-func load(addr, path, token string, connections int, fresh bool, d time.Duration) (s shot) {
+func load(addr, path, header string, connections int, fresh bool, d time.Duration) (s shot) {
 	var mu sync.Mutex
 	var all []time.Duration
 	var wg sync.WaitGroup
@@ -36,7 +36,7 @@ func load(addr, path, token string, connections int, fresh bool, d time.Duration
 	end := start.Add(d)
 	for range connections {
 		wg.Go(func() {
-			c := client{addr: addr, request: request(addr, path, token, fresh), fresh: fresh}
+			c := client{addr: addr, request: request(addr, path, header, fresh), fresh: fresh}
 			defer c.close()
 			times := make([]time.Duration, 0, 1<<16)
 			failed := 0
@@ -66,11 +66,11 @@ func load(addr, path, token string, connections int, fresh bool, d time.Duration
 	return s
 }
 
-func request(addr, path, token string, fresh bool) []byte {
+func request(addr, path, header string, fresh bool) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\nUser-Agent: bench\r\n", path, addr)
-	if token != "" {
-		fmt.Fprintf(&b, "Authorization: %s\r\n", token)
+	if header != "" {
+		b.WriteString(header + "\r\n")
 	}
 	if fresh {
 		b.WriteString("Connection: close\r\n")

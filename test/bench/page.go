@@ -14,8 +14,18 @@ import (
 
 // policy runs the tests in fake time whose figures belong on the page too.
 func (b *bench) policy() error {
-	results := filepath.Join(b.dir, "policy.jsonl")
-	c := exec.Command("go", "test", "-count=1", "-run", "^TestFigure", "rolecall/internal/slot")
+	return b.tests("policy", "rolecall/internal/slot", "rolecall/test/fleet")
+}
+
+// roles runs the tests of the list of roles and of the picker.
+func (b *bench) roles() error {
+	return b.tests("roles", "rolecall/internal/cli", "rolecall/test/signin")
+}
+
+// tests runs those tests of packages that note figures.
+func (b *bench) tests(name string, packages ...string) error {
+	results := filepath.Join(b.dir, name+".jsonl")
+	c := exec.Command("go", append([]string{"test", "-count=1", "-p=1", "-run", "^TestFigure"}, packages...)...)
 	c.Env = append(os.Environ(), "ROLECALL_FIGURES="+results)
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)

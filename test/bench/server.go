@@ -20,6 +20,7 @@ type server struct {
 	started time.Time
 	ready   time.Duration // from exec to the line that says so
 	logs    *os.File
+	out     *bufio.Reader // stdout behind the lines that were read
 }
 
 // startServer runs a command whose first line on stdout ends in its URL.
@@ -39,16 +40,27 @@ func startServer(env []string, dir string, name string, args ...string) (*server
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
-	line, err := bufio.NewReader(out).ReadString('\n')
+	s.out = bufio.NewReader(out)
+	line, err := s.out.ReadString('\n')
 	if err != nil {
 		_ = s.cmd.Wait()
 		text, _ := os.ReadFile(logs.Name())
 		return nil, fmt.Errorf("%s said nothing: %w\n%s", name, err, text)
 	}
 	s.ready = time.Since(s.started)
-	_, rest, _ := strings.Cut(line, "http://")
-	s.addr = strings.Trim(rest, "/\n")
+	s.addr = addrIn(line)
 	return s, nil
+}
+
+func addrIn(line string) string {
+	_, rest, _ := strings.Cut(line, "http://")
+	return strings.Trim(rest, "/\n")
+}
+
+// nextAddr is the address in the next line on stdout.
+func (s *server) nextAddr() (string, error) {
+	line, err := s.out.ReadString('\n')
+	return addrIn(line), err
 }
 
 func (s *server) stop() error {

@@ -12,6 +12,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/slot"
+	"rolecall/test/faults"
 )
 
 // lab is a table of slots in fake time, whose clocks can be stepped and put to
@@ -153,7 +154,7 @@ func many(n int) int {
 // runs is how often fake time is gone through, each time with another seed; the
 // race detector makes that several times slower.
 func runs(n int) int {
-	if raceDetector {
+	if faults.RaceDetector {
 		return max(2, many(n)/4)
 	}
 	return many(n)

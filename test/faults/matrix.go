@@ -16,10 +16,20 @@ type Row struct {
 }
 
 const (
-	withStore = "concerns the shared store, whose own tests (internal/store, test/process) try it"
-	withRedis = "concerns the shared store in Redis or Valkey, whose own tests (internal/store) try it"
-	withIMDS  = "comes with the IMDS endpoint: no IMDS tokens are issued yet"
+	withIMDS = "concerns the metadata endpoint, whose own tests (test/attack, test/clients, internal/linklocal) try it"
 )
+
+// In is the package whose tests measure the row: what concerns the store is
+// measured where its insides can be got at.
+func (r Row) In() string {
+	switch {
+	case r.N == 4 || r.N == 25:
+		return "test/process"
+	case r.N >= 23 && r.N <= 31 || r.N >= 41 && r.N <= 45:
+		return "internal/store"
+	}
+	return "test/faults"
+}
 
 // Matrix lists all rows in the order of their numbers.
 func Matrix() []Row {
@@ -27,7 +37,7 @@ func Matrix() []Row {
 		{1, "upstream refuses connections while a set is held", "the held set is served, with back-off behind it", "0 of 10,000 reads fail; ≤ 22 attempts in 10 min", "", ""},
 		{2, "upstream is a black hole (connects, says nothing)", "the attempt ends; warm reads do not notice", "attempt ≤ 10 s; p99 of warm reads +≤ 1 ms", "", ""},
 		{3, "upstream is down at a cold start", "503 with Retry-After and a JSON body, never 404 or an empty 200", "answer ≤ 5 s; first success ≤ 2 s after upstream is back, if it was down ≤ 10 s", "", ""},
-		{4, "upstream is down at the start, with a valid disk cache", "served from the cache at once", "first 200 ≤ 250 ms after exec", withStore, ""},
+		{4, "upstream is down at the start, with a valid disk cache", "served from the cache at once", "first 200 ≤ 250 ms after exec", "", ""},
 		{5, "upstream takes 3 s, 1,000 concurrent cold requests", "one call, shared by all", "1 call; 1,000 of 1,000 get 200; max ≤ 4 s", "", ""},
 		{6, "1,000 concurrent first requests, upstream takes 200 ms", "one call", "1 call; p99 ≤ 800 ms; 0 errors", "", ""},
 		{7, "clients leave in the middle of the fetch", "it goes on, the next reader gets its fruit", "1 call; 0 cancelled upstream; next read ≤ 5 ms", "", ""},
@@ -46,16 +56,16 @@ func Matrix() []Row {
 		{20, "8 h of sleep", "noticed, refreshed before anything ended is served", "noticed ≤ 15 s; a read at +0 s gets a fresh set or 503; 1 call per slot", "", ""},
 		{21, "5 min of sleep with 30 min left", "no needless refresh", "0 further calls", "", ""},
 		{22, "SIGSTOP for 60 s, then SIGCONT", "as a short sleep", "0 failed reads from 1 s after SIGCONT", "", ""},
-		{23, "SIGKILL while the cache is written", "old file or new, never torn", "0 unreadable in 1,000 kills", withStore, ""},
-		{24, "disk full, or I/O errors", "served from memory, one warning a minute", "0 failed reads", withStore, ""},
-		{25, "cache directory read-only or absent", "memory only", "ready ≤ 250 ms", withStore, ""},
-		{26, "cache file or directory open to others, or another's", "not read", "0 bytes used", withStore, ""},
-		{27, "corrupt cache", "a miss, set aside, fetched anew", "healed in 1 fetch; 0 panics", withStore, ""},
-		{28, "two processes refresh one key", "one call", "≤ 1 call per round in 200 rounds", withStore, ""},
-		{29, "50 processes start cold together", "one call", "1 call; all ready ≤ 3 s", withStore, ""},
-		{30, "holder of the lock is killed", "the kernel frees it", "the next proceeds ≤ 50 ms", withStore, ""},
-		{31, "holder of the lock hangs", "a bounded wait, then alone", "wait ≤ 5 s; ≤ 2 calls", withStore, ""},
-		{32, "the aws CLI rewrites its sign-in cache meanwhile", "read again before signed out is said", "0 false login_required in 200 rounds", "refresh tokens are turned over under a lock and read again (internal/source); 200 rounds against the CLI itself are not measured yet", ""},
+		{23, "SIGKILL while the cache is written", "old file or new, never torn", "0 unreadable in 1,000 kills", "", ""},
+		{24, "disk full, or I/O errors", "served from memory, one warning a minute", "0 failed reads", "", ""},
+		{25, "cache directory read-only or absent", "memory only", "ready ≤ 250 ms", "", ""},
+		{26, "cache file or directory open to others, or another's", "not read", "0 bytes used", "", ""},
+		{27, "corrupt cache", "a miss, set aside, fetched anew", "healed in 1 fetch; 0 panics", "", ""},
+		{28, "two processes refresh one key", "one call", "≤ 1 call per round in 200 rounds", "", ""},
+		{29, "50 processes start cold together", "one call", "1 call; all ready ≤ 3 s", "", ""},
+		{30, "holder of the lock is killed", "the kernel frees it", "the next proceeds ≤ 50 ms", "", ""},
+		{31, "holder of the lock hangs", "a bounded wait, then alone", "wait ≤ 5 s; ≤ 2 calls", "", ""},
+		{32, "the aws CLI rewrites its sign-in cache meanwhile", "read again before signed out is said", "0 false login_required in 200 rounds", "", ""},
 		{33, "slowloris: 2,000 connections at 1 B/s", "closed; others not affected", "all closed ≤ 6 s; p99 of warm reads ≤ 20 ms meanwhile", "", ""},
 		{34, "10,000 idle keep-alive connections", "a cap; the oldest idle one makes room", "≤ 4,096 held; RSS ≤ 128 MiB; new client served ≤ 50 ms", "", ""},
 		{35, "file descriptors run out (RLIMIT_NOFILE 64)", "recovers, does not end, keeps some for upstream", "0 exits; serves ≤ 2 s after release; refreshes with clients at the cap", "", ""},
@@ -65,11 +75,11 @@ func Matrix() []Row {
 		{39, "reload of a bad configuration", "all or nothing; the old one stays; the line is told", "0 of 10,000 reads fail over 20 bad reloads; told ≤ 1 s; running configuration unchanged", "", ""},
 		{40, "reload that takes a profile out", "its credentials are dropped", "gone ≤ 1 s; absent from memory and disk", "",
 			"memory that Go frees is not wiped until it is used again, and a program cannot wipe its strings (runtime/secret is an experiment); until then core dumps, ptrace and, where memory may be locked, swap are closed to it"},
-		{41, "Redis or Valkey refuses", "local only", "warm +0 ms; cold +≤ 5 ms", withRedis, ""},
-		{42, "Redis is a black hole, or 5 s slow", "a hard deadline", "+≤ 300 ms on one cold read", withRedis, ""},
-		{43, "Redis partition in the middle of a lock", "the lock lapses", "wait ≤ 2 s; ≤ 1 call per node", withRedis, ""},
-		{44, "Redis hands back a forged, old or cut value", "refused", "0 of 100,000 mutations accepted", withRedis, ""},
-		{45, "Redis FLUSHALL, eviction or restart under 100 daemons", "refilled under the lock", "≤ 3 calls per key", withRedis, ""},
+		{41, "Redis or Valkey refuses", "local only", "warm +0 ms; cold +≤ 5 ms", "", ""},
+		{42, "Redis is a black hole, or 5 s slow", "a hard deadline", "+≤ 300 ms on one cold read", "", ""},
+		{43, "Redis partition in the middle of a lock", "the lock lapses", "wait ≤ 2 s; ≤ 1 call per node", "", ""},
+		{44, "Redis hands back a forged, old or cut value", "refused", "0 of 100,000 mutations accepted", "", ""},
+		{45, "Redis FLUSHALL, eviction or restart under 100 daemons", "refilled under the lock", "≤ 3 calls per key", "", ""},
 		{46, "a fleet of 100 with one expiry", "refreshes are spread", "busiest 1 % of the life holds ≤ 22 % of the refreshes", "", ""},
 		{47, "SIGTERM with 500 requests under way", "no new ones; they finish; then the end", "0 lost; exit ≤ 5 s; a second SIGTERM ≤ 100 ms", "", ""},
 		{48, "restarts under systemd's socket activation", "the listener is kept", "0 of 10,000 requests fail over 20 restarts", "", ""},
@@ -83,5 +93,8 @@ func Matrix() []Row {
 		{56, "the application starts before the daemon", "refused or 503 while loading, never another identity", "0 answers for another role; never 404", "", ""},
 		{57, "24 h, 50 profiles, faults on", "nothing grows", "goroutines ±5; descriptors ±2; RSS ≤ 1 MiB/h; 0 expired served", "", ""},
 		{58, "the race detector over these rows", "silent", "0 reports", "", ""},
+		{59, "10,000 short-lived processes on an EC2 instance", "one round of questions to the metadata service per refresh", "0 without credentials; 1 token in 6 h, and 2 requests per refresh", "", ""},
+		{60, "the metadata service throttles, is late, hangs, resets, drips, answers with garbage or with keys that have ended, loses the role", "the held set is served; the cause is told", "0 reads fail; attempt ≤ 10 s", "", ""},
+		{61, "the metadata service forgets its tokens, or refuses to give one and then heals", "a new token within the same attempt; never IMDSv1 unless it is allowed", "0 refreshes lost; 0 reads fail", "", ""},
 	}
 }

@@ -51,12 +51,12 @@ const preamble = `# Reliability
 
 What rolecall promises when the world around it breaks, the number that shows each
 promise, and the figure that its test reached. This page is made from the tests in
-` + "`test/faults`" + ` by ` + "`make reliability`" + `: change the tests and not the page.
+` + "`test/faults`, `internal/store` and `test/process`" + ` by ` + "`make reliability`" + `: change the tests and not the page.
 
 Rules about time are tried in fake time, with a wall clock and a boot clock that can be
 stepped and put to sleep; the rest against the real program with a fake AWS behind it,
 through a proxy that breaks connections on order. "Attempt" is one retrieval of one slot;
-a broken connection or a bare 5xx is tried a second time within it. Where other work on
+a broken connection or a bare 5xx is tried again within it. Where other work on
 the machine can only add to a figure of time, the best of up to three rounds counts.
 
 `

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"rolecall/internal/fakeaws"
+	"rolecall/test/faults"
 	"rolecall/test/world"
 )
 
@@ -285,7 +286,7 @@ func TestRow51Processes(t *testing.T) {
 // gone says whether none of the processes runs; zombies of others count as gone.
 func gone(pids []int) bool {
 	for _, pid := range pids {
-		if state := lineOf(fmt.Sprintf("/proc/%d/status", pid), "State"); state != "" && !strings.HasPrefix(state, "Z") {
+		if state := faults.LineOf(fmt.Sprintf("/proc/%d/status", pid), "State"); state != "" && !strings.HasPrefix(state, "Z") {
 			return false
 		}
 	}
@@ -300,7 +301,7 @@ func zombies(t *testing.T, parent int) (n int) {
 		t.Fatal(err)
 	}
 	for _, file := range all {
-		if lineOf(file, "PPid") == fmt.Sprint(parent) && strings.HasPrefix(lineOf(file, "State"), "Z") {
+		if faults.LineOf(file, "PPid") == fmt.Sprint(parent) && strings.HasPrefix(faults.LineOf(file, "State"), "Z") {
 			n++
 		}
 	}

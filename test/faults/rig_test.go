@@ -19,6 +19,7 @@ import (
 	"rolecall/internal/control"
 	"rolecall/internal/fakeaws"
 	"rolecall/test/faultproxy"
+	"rolecall/test/faults"
 	"rolecall/test/world"
 )
 
@@ -227,7 +228,7 @@ func within(limit time.Duration, done func() bool) bool {
 // proc reads one number of /proc/PID/FILE, e.g. VmRSS of status in kB.
 func proc(t *testing.T, pid int, file, name string) int {
 	t.Helper()
-	text := lineOf(fmt.Sprintf("/proc/%d/%s", pid, file), name)
+	text := faults.LineOf(fmt.Sprintf("/proc/%d/%s", pid, file), name)
 	text, _, _ = strings.Cut(text, " ")
 	n, err := strconv.Atoi(text)
 	if err != nil {

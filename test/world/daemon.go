@@ -116,6 +116,25 @@ func (d *Daemon) Addr() string {
 	return addr
 }
 
+// MetadataURL is that of the first listener of `--imds`, without a slash at the
+// end. The daemon says it right after it is ready.
+func (d *Daemon) MetadataURL() string {
+	d.world.T.Helper()
+	const before = "instance metadata on "
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 2000 {
+		if _, rest, found := strings.Cut(d.Log(), before); found {
+			if url, _, whole := strings.Cut(rest, "\n"); whole {
+				return strings.TrimSuffix(url, "/")
+			}
+		}
+		<-tick.C
+	}
+	d.world.T.Fatal("the daemon serves no metadata: " + d.Log())
+	return ""
+}
+
 // Wait waits for the daemon's end; its error is that of exec.Cmd.Wait.
 func (d *Daemon) Wait() error {
 	d.once.Do(func() { d.err = <-d.ends })

@@ -1,0 +1,5 @@
+//go:build !linux && !windows
+
+package exposition
+
+func system(s *Scrape) { usage(s) }

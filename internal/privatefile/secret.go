@@ -1,0 +1,50 @@
+package privatefile
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// ReadSecret returns the content of a secret that somebody else may have put
+// there, as Kubernetes, Docker and systemd mount them. It is Read with two
+// differences: a symbolic link is followed when it is ours or root's, and a file
+// of root's may be read by its group, which is how a mount lets a process in that
+// is not root. Whatever others can read or change is refused all the same.
+// limit is in bytes (zero: DefaultLimit).
+func ReadSecret(path string, limit int64) ([]byte, error) {
+	link, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if link.Mode()&fs.ModeSymlink == 0 {
+		if err := checkRegular(path, link); err != nil {
+			return nil, err
+		}
+	} else if err := checkOwner(path, link, true); err != nil {
+		return nil, err
+	}
+	f, err := openFollow(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("looking at %s: %w", path, err)
+	}
+	if err := checkRegular(path, info); err != nil {
+		return nil, err
+	}
+	if err := checkOwner(path, info, true); err != nil {
+		return nil, err
+	}
+	forbidden, fix := fs.FileMode(0o077), "chmod 600 "+quote(path)
+	if ofRoot(info) {
+		forbidden, fix = 0o037, "chmod 440 "+quote(path)+", or give the mounted secret the mode 0440 (Kubernetes: defaultMode, with fsGroup; Docker: mode)"
+	}
+	if err := checkMode(path, info, forbidden, "may be read or written by other users", fix); err != nil {
+		return nil, err
+	}
+	return readLimited(f, path, limit)
+}

@@ -1,0 +1,62 @@
+package source
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"rolecall/internal/creds"
+)
+
+// parseIMDSRole is the name in the first line of the list.
+func parseIMDSRole(body []byte) (string, bool) {
+	role, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
+	role = strings.TrimSpace(role)
+	return role, validRoleName(role) && !strings.Contains(role, "/")
+}
+
+// instanceAnswer is the document of the metadata service (EC2 user guide,
+// "Retrieve security credentials from instance metadata").
+type instanceAnswer struct {
+	Code            string
+	AccessKeyID     string `json:"AccessKeyId"`
+	SecretAccessKey string
+	Token           string
+	Expiration      time.Time
+	AccountID       string `json:"AccountId"`
+}
+
+func (i *instance) parse(text []byte) (creds.Credentials, error) {
+	name := "the instance metadata service at " + i.set.host
+	var a instanceAnswer
+	if json.Unmarshal(text, &a) != nil {
+		return creds.Credentials{}, unavailable(name+" answered with something that is not the JSON of credentials", hintOther)
+	}
+	switch {
+	case a.Code == "AssumeRoleUnauthorizedAccess":
+		return creds.Credentials{}, &creds.RetrieveError{Code: creds.AccessDenied, Msg: "EC2 may not assume the instance's role (AssumeRoleUnauthorizedAccess)", Hint: "let ec2.amazonaws.com assume the role in its trust policy"}
+	case a.Code != "" && !strings.EqualFold(a.Code, "Success"):
+		return creds.Credentials{}, unavailable(name+" has no credentials: "+safeCode(a.Code), "look at the role and the instance profile: `aws iam get-instance-profile --instance-profile-name NAME`")
+	case a.AccessKeyID == "" || a.SecretAccessKey == "" || a.Token == "" || a.Expiration.IsZero():
+		return creds.Credentials{}, unavailable(name+" answered without keys", "")
+	}
+	return creds.Credentials{
+		AccessKeyID:     a.AccessKeyID,
+		SecretAccessKey: creds.NewSecret(a.SecretAccessKey),
+		SessionToken:    creds.NewSecret(a.Token),
+		Expires:         a.Expiration.UTC(),
+		AccountID:       a.AccountID,
+	}, nil
+}
+
+// judge refuses a document that is whole and yet of no use. One that has ended
+// is what the service hands out while it cannot renew them; what was taken from
+// it before lasts longer.
+func (i *instance) judge(c creds.Credentials, now time.Time) (creds.Credentials, error) {
+	name := "the instance metadata service at " + i.set.host
+	if c.Lifetime(now) <= 0 {
+		return creds.Credentials{}, unavailable(name+" hands out keys that ended at "+c.Expires.Format(time.RFC3339),
+			"it cannot renew them now, or its clock or this machine's is wrong; rolecall goes on asking")
+	}
+	return complete(c, name)
+}

@@ -1,0 +1,64 @@
+package diagnosis
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"rolecall/internal/fakeaws"
+	"rolecall/test/world"
+)
+
+// hole is a server that accepts and never answers.
+func hole(t *testing.T, network, addr string) string {
+	t.Helper()
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		var held []net.Conn
+		defer func() {
+			for _, c := range held {
+				_ = c.Close()
+			}
+		}()
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			held = append(held, c)
+		}
+	}()
+	return "http://" + l.Addr().String()
+}
+
+// With everything unreachable (each server accepts and never answers) every run
+// of doctor ends within 3 s, and finds that out.
+func TestEverythingUnreachable(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "container.timeout"}, {[]string{"ecs"}, "container.timeout"}, {[]string{"imds"}, "imds.timeout"},
+		{[]string{"profile", "dev"}, "profile.unreachable"}, {[]string{"profile", "sso-dev"}, "profile.unreachable"},
+	} {
+		s := &Site{World: world.New(t, fakeaws.Config{}), T: t, Args: tt.args}
+		if err := os.MkdirAll(s.World.Dir(), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		hole(t, "unix", filepath.Join(s.World.Dir(), "control.sock"))
+		out := hole(t, "tcp", "127.0.0.1:0")
+		s.Env = s.Environ(uri+out+"/creds", "AWS_EC2_METADATA_SERVICE_ENDPOINT="+out, "AWS_EC2_METADATA_DISABLED=false",
+			"AWS_ENDPOINT_URL_STS="+out, "AWS_ENDPOINT_URL_SSO="+out, "AWS_ENDPOINT_URL_SSO_OIDC="+out)
+		a := s.Diagnose()
+		if a.Cause != tt.want {
+			t.Errorf("%v: %q, want %q: %s", tt.args, a.Cause, tt.want, a.Stdout)
+		}
+		t.Logf("doctor %v: all checks in %.2f s, the process in %s", tt.args, a.Seconds, a.Took)
+	}
+}
