@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -171,8 +170,13 @@ func (a *app) applyFixes(ctx context.Context, survey *doctor.PHPFPM, planned []*
 			changes += len(p.Tokens)
 		}
 	}
-	if changes > 0 && !o.yes && !a.agree(ctx) {
-		return failed("nothing was changed", "rolecall doctor php-fpm --fix --yes")
+	if changes > 0 && !o.yes {
+		switch yes, err := agreed(ctx, a.stdin, a.stderr, "apply this?"); {
+		case err != nil:
+			return err
+		case !yes:
+			return failed("nothing was changed", "rolecall doctor php-fpm --fix --yes")
+		}
 	}
 	var report doctor.Report
 	for _, p := range planned {
@@ -185,23 +189,6 @@ func (a *app) applyFixes(ctx context.Context, survey *doctor.PHPFPM, planned []*
 	shown := *f
 	shown.verbose = true // what was proved is the answer here
 	return a.showReport(report.Sorted(), &shown)
-}
-
-// agree asks on stderr and reads the answer from stdin.
-func (a *app) agree(ctx context.Context) bool {
-	fmt.Fprint(a.stderr, "apply this? [y/N] ")
-	answer := make(chan string, 1)
-	go func() {
-		line, _ := bufio.NewReader(a.stdin).ReadString('\n')
-		answer <- line
-	}()
-	select {
-	case line := <-answer:
-		line = strings.ToLower(strings.TrimSpace(line))
-		return line == "y" || line == "yes"
-	case <-ctx.Done():
-		return false
-	}
 }
 
 func environMap(env []string) map[string]string {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -108,28 +107,11 @@ func (a *app) codeOf(ctx context.Context, o mfaOptions, serial string) (code str
 		return "", false, &failure{code: exitLogin, msg: "a code of the MFA device " + serial + " is needed, and there is no terminal to ask for it",
 			hint: "name it with --mfa-code CODE, or --mfa-process COMMAND"}
 	}
-	fmt.Fprintf(out, "code of the MFA device %s: ", visible(serial))
-	type line struct {
-		text string
-		err  error
+	code, err = question(ctx, in, out, "code of the MFA device "+serial+": ")
+	if err == nil && code == "" {
+		err = &failure{code: exitInterrupted, msg: "no code was given"}
 	}
-	read := make(chan line, 1) // the read ends with the process if the person leaves
-	go func() {
-		text, err := bufio.NewReader(in).ReadString('\n')
-		read <- line{text, err}
-	}()
-	select {
-	case l := <-read:
-		code := strings.TrimSpace(l.text)
-		if code == "" {
-			fmt.Fprintln(out)
-			return "", true, &failure{code: exitInterrupted, msg: "no code was given"}
-		}
-		return code, true, nil
-	case <-ctx.Done():
-		fmt.Fprintln(out)
-		return "", true, ctx.Err()
-	}
+	return code, true, err
 }
 
 // codeProcess runs the command of the shell that prints the code. What else it

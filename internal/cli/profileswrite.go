@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -203,26 +202,17 @@ func (a *app) withProfilesOf(ctx context.Context, f *awsconfig.Files, s sso.Sess
 var errNotConfirmed = &failure{code: exitInterrupted, msg: "nothing was changed"}
 
 // confirm asks a person, who types y or yes.
-func (a *app) confirm(ctx context.Context, question string) error {
+func (a *app) confirm(ctx context.Context, text string) error {
 	in, out, done := a.screen()
 	defer done()
 	if in == nil {
 		return wrongUsage("there is no terminal to ask at", "add --yes")
 	}
-	fmt.Fprintf(out, "%s [y/N] ", visible(question))
-	read := make(chan string, 1) // the read ends with the process if the person leaves
-	go func() {
-		text, _ := bufio.NewReader(in).ReadString('\n')
-		read <- text
-	}()
-	select {
-	case text := <-read:
-		if t := strings.ToLower(strings.TrimSpace(text)); t == "y" || t == "yes" {
-			return nil
-		}
+	switch yes, err := agreed(ctx, in, out, text); {
+	case err != nil:
+		return err
+	case !yes:
 		return errNotConfirmed
-	case <-ctx.Done():
-		fmt.Fprintln(out)
-		return ctx.Err()
 	}
+	return nil
 }

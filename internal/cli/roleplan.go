@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -134,7 +132,7 @@ func (w *roleWork) confirm(ctx context.Context, p *roles.Plan) error {
 		return failed(questions[0], "there is no terminal to answer at: say yes with --yes, or look first with --dry-run")
 	}
 	for _, q := range questions {
-		yes, err := w.ask(ctx, q)
+		yes, err := agreed(ctx, w.stdin, w.stderr, q)
 		if err != nil {
 			return err
 		}
@@ -143,23 +141,6 @@ func (w *roleWork) confirm(ctx context.Context, p *roles.Plan) error {
 		}
 	}
 	return nil
-}
-
-// ask waits for one line at the terminal, or the end of ctx.
-func (w *roleWork) ask(ctx context.Context, question string) (bool, error) {
-	fmt.Fprintf(w.stderr, "%s [y/N] ", visible(question))
-	line := make(chan string, 1)
-	go func() { // a read of a terminal cannot be called off: it ends with the process
-		text, _ := bufio.NewReader(w.stdin).ReadString('\n')
-		line <- text
-	}()
-	select {
-	case text := <-line:
-		text = strings.ToLower(strings.TrimSpace(text))
-		return text == "y" || text == "yes", nil
-	case <-ctx.Done():
-		return false, ctx.Err()
-	}
 }
 
 func (w *roleWork) say(text string) { fmt.Fprintln(w.stderr, visible(text)) }
