@@ -403,3 +403,34 @@ func TestMFACodeAtATerminal(t *testing.T) {
 	s.see("program ran")
 	s.ends(0)
 }
+
+// TestProfilesWriteAtATerminal: the change is shown, and nothing but a yes makes
+// it.
+func TestProfilesWriteAtATerminal(t *testing.T) {
+	env := terminalWorld(t)
+	config := ""
+	for _, e := range env {
+		if dir, ok := strings.CutPrefix(e, "HOME="); ok {
+			config = filepath.Join(dir, ".aws", "config")
+		}
+	}
+	before, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, answer := range []string{"\x03", "\x04", "\r", "n\r", "yess\r"} {
+		s := atTerminal(t, env, "profiles", "write")
+		s.see("+[profile Development:ReadOnly]")
+		s.see("write this to " + config + "? [y/N] ")
+		s.typed(answer)
+		s.ends(exitInterrupted)
+		if after, err := os.ReadFile(config); err != nil || !bytes.Equal(after, before) {
+			t.Fatalf("%q changed the file: %v", answer, err)
+		}
+	}
+	s := atTerminal(t, env, "profiles", "write")
+	s.see("[y/N] ")
+	s.typed("y\r")
+	s.see("has 2 profiles of 1 SSO sessions")
+	s.ends(0)
+}

@@ -50,6 +50,8 @@ type Config struct {
 	CodeLifetime time.Duration
 	// MFACode is the only code accepted where MFA is used. Empty: any six digits.
 	MFACode string
+	// SpendMFACodes takes each code of a device once only, as AWS does. False: as often as it comes.
+	SpendMFACodes bool
 	// ManualApproval makes sign-ins wait for a person (the pages' buttons), ApproveDevice or DenyDevice.
 	// False: every sign-in is approved at once.
 	ManualApproval bool
@@ -103,6 +105,7 @@ type Server struct {
 	oidc     oidcState
 	imds     imdsState
 	contAuth string
+	spent    map[string]bool        // :: serial and MFA code that were taken
 	setups   map[string]*setupState // :: account
 	changes  []Change
 	permits  map[string][]permitted // :: access key id; without an entry everything is allowed
@@ -139,6 +142,7 @@ func New(cfg Config) (*Server, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Server{
 		cfg: cfg, closing: ctx, cancel: cancel,
+		spent:    make(map[string]bool),
 		calls:    make(map[string]int),
 		keys:     newKeyRing(),
 		roles:    make(map[string]RoleConfig),

@@ -204,5 +204,19 @@ func (s *Server) checkMFA(c *call, serial string) (bool, *denial) {
 	if given == "" || serial != "" && given != serial || s.cfg.MFACode != "" && code != s.cfg.MFACode {
 		return false, accessDenied("MultiFactorAuthentication failed with invalid MFA one time pass code.")
 	}
+	if s.cfg.SpendMFACodes && !s.spend(given+" "+code) {
+		return false, accessDenied("MultiFactorAuthentication failed with invalid MFA one time pass code.")
+	}
 	return true, nil
+}
+
+// spend says whether the code has not been taken before.
+func (s *Server) spend(code string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.spent[code] {
+		return false
+	}
+	s.spent[code] = true
+	return true
 }

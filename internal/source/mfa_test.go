@@ -105,6 +105,18 @@ func TestCodesThatAreNotTaken(t *testing.T) {
 	g.calls("sts:GetSessionToken", 1)
 }
 
+func TestACodeThatWasUsedBefore(t *testing.T) {
+	g := mfaRig(t, fakeaws.Config{SpendMFACodes: true})
+	if _, err := g.signIn("admin", "123456", false); err != nil {
+		t.Fatal(err)
+	}
+	_, err := g.signIn("admin", "123456", true)
+	if err == nil || err.Code != creds.LoginRequired || err.MFA != device || !strings.Contains(err.Hint, "a code works once") {
+		t.Errorf("the same code again: %+v", err)
+	}
+	g.must("admin") // by the session that there is
+}
+
 func TestNoCodeIsUsedWhileASessionIsGood(t *testing.T) {
 	g := mfaRig(t, fakeaws.Config{})
 	if _, err := g.signIn("admin", "123456", false); err != nil {
