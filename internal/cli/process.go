@@ -245,10 +245,16 @@ func (p *process) soon(kept *store.Shared, key string) (c creds.Credentials, ok 
 	case have && left > usable && ago < pause:
 		p.insteadOf(err)
 		return c, true, nil
-	case ago < atOnce:
+	case ago < atOnce && !mendedHere(err):
 		return creds.Credentials{}, true, err
 	}
 	return c, false, nil
+}
+
+// mendedHere says whether a person may just have mended it on this machine.
+func mendedHere(err error) bool {
+	code := creds.AsRetrieveError(err).Code
+	return code == creds.LoginRequired || code == creds.NotConfigured
 }
 
 // insteadOf says that what is printed is not what it should be.

@@ -130,6 +130,7 @@ func (a *assumeRole) Retrieve(ctx context.Context) (creds.Credentials, error) {
 			return a.assume(ctx, base, code.Reveal())
 		})
 	}
+	made := a.r.signedIn.Load()
 	session, err := m.session(ctx, base)
 	if err != nil {
 		return creds.Credentials{}, err
@@ -137,7 +138,7 @@ func (a *assumeRole) Retrieve(ctx context.Context) (creds.Credentials, error) {
 	c, err := a.assume(ctx, session, "")
 	if err != nil && creds.AsRetrieveError(err).Code == creds.LoginRequired {
 		a.r.forget(session)
-		return creds.Credentials{}, m.required(": STS says that the session with the last one has ended")
+		return creds.Credentials{}, m.required(": STS says that the session with the last one has ended", made)
 	}
 	return c, err
 }

@@ -100,9 +100,9 @@ type mfa struct {
 	changed func() bool
 }
 
-// required says that a person must give a code, and why once more.
-func (m mfa) required(why string) *creds.RetrieveError {
-	made := m.r.signedIn.Load()
+// required says that a person must give a code, and why once more. made is how
+// many sessions there were before this one was looked for.
+func (m mfa) required(why string, made int64) *creds.RetrieveError {
 	return &creds.RetrieveError{
 		Code: creds.LoginRequired,
 		Msg:  fmt.Sprintf("%s needs a code of the MFA device %s%s", m.label, m.serial, why),
@@ -143,6 +143,7 @@ func (m mfa) session(ctx context.Context, base creds.Credentials) (creds.Credent
 // with errSignedIn: the next one finds the session.
 func (m mfa) once(ctx context.Context, key string, ask func(context.Context, creds.Secret) (creds.Credentials, error)) (creds.Credentials, error) {
 	g, _ := ctx.Value(givenKey{}).(*given)
+	made := m.r.signedIn.Load()
 	c, fetched, err := m.r.cfg.Sessions.Update(ctx, "mfa\n"+m.serial+"\n"+m.sts.endpoint+"\n"+key,
 		func(c creds.Credentials) bool {
 			return !(g != nil && g.renew && g.serial == m.serial) && c.Remaining(time.Now()) > leastLeft && !m.r.hasEnded(c)
@@ -150,7 +151,7 @@ func (m mfa) once(ctx context.Context, key string, ask func(context.Context, cre
 		func(ctx context.Context) (creds.Credentials, error) {
 			code, ok := g.take(m.serial)
 			if !ok {
-				return creds.Credentials{}, m.required("")
+				return creds.Credentials{}, m.required("", made)
 			}
 			c, err := ask(ctx, code)
 			if err != nil {

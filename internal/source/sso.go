@@ -93,7 +93,8 @@ func (r *Resolver) ssoRoleLink(session sso.Session, p *ssoRole, loginHint string
 	if err != nil {
 		return nil, r.notConfigured(err.Error(), hintOf(err))
 	}
-	p.token = &ssoToken{r: r, cache: cache, session: session, path: cache.TokenPath(session), oidc: oidc, loginHint: loginHint}
+	p.token = &ssoToken{r: r, cache: cache, session: session, path: cache.TokenPath(session), oidc: oidc, loginHint: loginHint,
+		changed: fileChanged(cache.TokenPath(session))}
 	return &link{
 		provider: p,
 		upstream: p.portal.upstream(),
@@ -167,7 +168,7 @@ func (p *ssoRole) roleCredentials(ctx context.Context, token creds.Secret) (cred
 			secrets:    []creds.Secret{token},
 			loginHint:  p.token.loginHint,
 			deniedHint: "ask for the permission set, or correct " + p.settings,
-			changed:    fileChanged(p.token.path),
+			changed:    p.token.changed,
 		}.failed(err, seen)
 	}
 	c := out.RoleCredentials

@@ -231,6 +231,7 @@ func (r *Resolver) SSOToken(ctx context.Context, session sso.Session, rejected c
 	if err != nil {
 		return creds.Secret{}, r.notConfigured(err.Error(), hintOf(err))
 	}
-	t := &ssoToken{r: r, cache: cache, session: session, path: cache.TokenPath(session), oidc: s.oidc, loginHint: s.loginHint}
+	t := &ssoToken{r: r, cache: cache, session: session, path: cache.TokenPath(session), oidc: s.oidc, loginHint: s.loginHint,
+		changed: fileChanged(cache.TokenPath(session))}
 	return t.get(ctx, rejected)
 }

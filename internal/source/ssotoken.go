@@ -27,6 +27,7 @@ type ssoToken struct {
 	path      string
 	oidc      service
 	loginHint string
+	changed   func() bool // whether the file is another than before it was first read
 }
 
 // signIn is the cached one, when it ends without being renewed by itself.
@@ -76,7 +77,7 @@ func (t *ssoToken) get(ctx context.Context, rejected creds.Secret) (creds.Secret
 // The AWS CLI takes no lock, so the file is read again when the token turns out
 // to be used up.
 func (t *ssoToken) refresh(ctx context.Context, cached sso.Token, rejected creds.Secret) (creds.Secret, error) {
-	calls := SSOService{r: t.r, oidc: t.oidc, loginHint: t.loginHint, changed: fileChanged(t.path)}
+	calls := SSOService{r: t.r, oidc: t.oidc, loginHint: t.loginHint, changed: t.changed}
 	got, err := calls.CreateToken(ctx, cached.Client, sso.Grant{Refresh: cached.Refresh})
 	if errors.Is(err, sso.ErrInvalidGrant) {
 		var again sso.Token
@@ -123,7 +124,7 @@ func (t *ssoToken) read() (sso.Token, error) {
 }
 
 func (t *ssoToken) loginRequired(msg string, cause error) error {
-	return &creds.RetrieveError{Code: creds.LoginRequired, Msg: msg, Hint: t.loginHint, Changed: fileChanged(t.path), Err: cause}
+	return &creds.RetrieveError{Code: creds.LoginRequired, Msg: msg, Hint: t.loginHint, Changed: t.changed, Err: cause}
 }
 
 // fileWords is why a file operation failed, without paths that repeat.

@@ -29,6 +29,13 @@ func (n failure) err() error {
 	return &creds.RetrieveError{Code: n.Code, Msg: n.Msg, Hint: n.Hint, RetryAfter: n.RetryAfter}
 }
 
+// shared says whether the failure is upstream's, and so everybody's. What a
+// person mends on this machine, by signing in or correcting a file, each looks at
+// for itself: it is there at once, and what to watch for it is not in a note.
+func (n failure) shared() bool {
+	return n.Code != creds.LoginRequired && n.Code != creds.NotConfigured
+}
+
 // Failed says how the last fetch of what belongs under key failed and how long
 // ago, or nil when it did not. dropped says that upstream has denied it for so
 // long that nothing kept elsewhere may stand in for it.

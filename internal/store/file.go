@@ -85,7 +85,7 @@ func (f *File) Update(ctx context.Context, key string, fresh func(creds.Credenti
 	if ok {
 		return c, false, nil
 	}
-	if n, failed := f.failed(name); failed && n.At.After(began) {
+	if n, failed := f.failed(name); failed && n.shared() && n.At.After(began) {
 		return creds.Credentials{}, false, n.err()
 	}
 	defer f.beat(name)()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -83,16 +84,27 @@ func (s sdk) identity(t *testing.T, env []string) string {
 	return a.ARN
 }
 
+// quietAddr is free, and below the ports that the system gives to whoever asks
+// for any, so that it stays so.
+func quietAddr(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000)))
+		if err != nil {
+			continue
+		}
+		defer ln.Close()
+		return ln.Addr().String()
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 func TestRow56ApplicationFirst(t *testing.T) {
 	t.Parallel()
 	// An instance role that nobody may fall back to.
 	s := newSite(t, fakeaws.Config{})
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	_ = ln.Close() // free now, and the daemon's later
+	addr := quietAddr(t) // free now, and the daemon's later
 	env := s.Program("http://"+addr+"/", "AWS_EC2_METADATA_DISABLED=false", "AWS_EC2_METADATA_SERVICE_ENDPOINT="+s.AWS.URL())
 	all := sdks(t)
 	other, right := 0, 0
