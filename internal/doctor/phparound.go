@@ -69,13 +69,13 @@ func (s *PHPFPM) nginxFiles() []string {
 }
 
 // fastcgiParam is a line such as fastcgi_param NAME "value" if_not_empty;
-var fastcgiParam = regexp.MustCompile(`^\s*fastcgi_param\s+(AWS_[A-Z0-9_]+)\s+("[^"]*"|'[^']*'|[^\s;]*)\s*([a-z_]*)\s*;`)
+var fastcgiParam = lazily(`^\s*fastcgi_param\s+(AWS_[A-Z0-9_]+)\s+("[^"]*"|'[^']*'|[^\s;]*)\s*([a-z_]*)\s*;`)
 
 func (s *PHPFPM) nginx() (all []Result) {
 	for _, file := range s.nginxFiles() {
 		text, _ := s.read(file)
 		for n, line := range strings.Split(text, "\n") {
-			m := fastcgiParam.FindStringSubmatch(line)
+			m := fastcgiParam().FindStringSubmatch(line)
 			if m == nil || !slices.Contains(phpfpm.Names(), m[1]) {
 				continue
 			}
@@ -107,8 +107,8 @@ func (s *PHPFPM) nginx() (all []Result) {
 }
 
 var (
-	envvarsUnset  = regexp.MustCompile(`^\s*unset\s+.*\b(AWS_[A-Z0-9_]+)`)
-	envvarsExport = regexp.MustCompile(`^\s*(?:export\s+)?(AWS_[A-Z0-9_]+)=(.*)$`)
+	envvarsUnset  = lazily(`^\s*unset\s+.*\b(AWS_[A-Z0-9_]+)`)
+	envvarsExport = lazily(`^\s*(?:export\s+)?(AWS_[A-Z0-9_]+)=(.*)$`)
 )
 
 // apache is about mod_php, which has the environment that Apache was started
@@ -124,9 +124,9 @@ func (s *PHPFPM) apache() []Result {
 		for n, line := range strings.Split(text, "\n") {
 			at := phpfpm.Place{File: file, Line: n + 1}.String()
 			name, empty := "", false
-			if m := envvarsUnset.FindStringSubmatch(line); m != nil {
+			if m := envvarsUnset().FindStringSubmatch(line); m != nil {
 				name, empty = m[1], true
-			} else if m := envvarsExport.FindStringSubmatch(line); m != nil {
+			} else if m := envvarsExport().FindStringSubmatch(line); m != nil {
 				name, empty = m[1], strings.Trim(strings.TrimSpace(m[2]), `"'`) == ""
 			}
 			if empty && slices.Contains(phpfpm.Names(), name) {
@@ -159,7 +159,7 @@ func (s *PHPFPM) unit(names ...string) *phpfpm.Unit {
 }
 
 // runsPHP says whether a command line starts PHP in any form.
-var runsPHP = regexp.MustCompile(`(^|[\s/"'])(php(-fpm)?[0-9.]*|artisan)($|[\s"'])`)
+var runsPHP = lazily(`(^|[\s/"'])(php(-fpm)?[0-9.]*|artisan)($|[\s"'])`)
 
 // supervisord is about its programs: environment= adds to what supervisord has.
 func (s *PHPFPM) supervisord() (all []Result) {
@@ -179,7 +179,7 @@ func (s *PHPFPM) supervisord() (all []Result) {
 			case "command":
 				command = value
 				names, by := s.deciding()
-				if strings.HasPrefix(section, "program:") && runsPHP.MatchString(command) && regexp.MustCompile(`(^|[\s/])(env\s+(-i|-)|su\s+(-l|-|--login))\s`).MatchString(command) && len(names) > 0 {
+				if strings.HasPrefix(section, "program:") && runsPHP().MatchString(command) && regexp.MustCompile(`(^|[\s/])(env\s+(-i|-)|su\s+(-l|-|--login))\s`).MatchString(command) && len(names) > 0 {
 					all = append(all, Result{Outcome: Failed, Cause: "supervisord.command", Summary: "supervisord starts " + section[len("program:"):] + " without the environment, so without " + names[0],
 						Evidence: []Evidence{{Text: who(by)}, {Where: at, Text: line}}, Fixes: []Fix{{Text: "start it without env -i or su -, with user= where another user is meant", Where: at}}})
 				}
@@ -213,7 +213,7 @@ func (s *PHPFPM) cron() []Result {
 			if m := regexp.MustCompile(`^(AWS_[A-Z0-9_]+)\s*=\s*\S`).FindStringSubmatch(line); m != nil {
 				set[m[1]] = true
 			}
-			if line == "" || line[0] == '#' || !regexp.MustCompile(`^([0-9*@]|\*/)`).MatchString(line) || !runsPHP.MatchString(line) {
+			if line == "" || line[0] == '#' || !regexp.MustCompile(`^([0-9*@]|\*/)`).MatchString(line) || !runsPHP().MatchString(line) {
 				continue
 			}
 			if strings.Contains(line, "/proc/1/environ") || regexp.MustCompile(`(^|[\s;&])(\.|source|rolecall)\s`).MatchString(line) || slices.ContainsFunc(names, func(n string) bool { return set[n] }) {
@@ -246,7 +246,7 @@ func (s *PHPFPM) systemd() (all []Result) {
 	for _, file := range s.glob("/etc/systemd/system/*.service", "/usr/lib/systemd/system/php*-fpm.service", "/lib/systemd/system/php*-fpm.service") {
 		name := path.Base(file)
 		u := phpfpm.ReadUnit(s.config.Tree, name)
-		if seen[name] || u == nil || !runsPHP.MatchString(strings.Join(u.Start, " ")) {
+		if seen[name] || u == nil || !runsPHP().MatchString(strings.Join(u.Start, " ")) {
 			continue
 		}
 		seen[name] = true

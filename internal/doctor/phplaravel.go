@@ -2,14 +2,13 @@ package doctor
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"rolecall/internal/phpfpm"
 )
 
-var nginxRoot = regexp.MustCompile(`(?m)^\s*root\s+("[^"]+"|'[^']+'|[^\s;]+)\s*;`)
+var nginxRoot = lazily(`(?m)^\s*root\s+("[^"]+"|'[^']+'|[^\s;]+)\s*;`)
 
 // apps are directories of Laravel applications: those given, and those that
 // nginx serves.
@@ -24,7 +23,7 @@ func (s *PHPFPM) apps() (dirs []string) {
 	}
 	for _, file := range s.nginxFiles() {
 		text, _ := s.read(file)
-		for _, m := range nginxRoot.FindAllStringSubmatch(text, 100) {
+		for _, m := range nginxRoot().FindAllStringSubmatch(text, 100) {
 			root := strings.Trim(m[1], `"'`)
 			add(root)
 			add(path.Dir(root))
@@ -34,10 +33,10 @@ func (s *PHPFPM) apps() (dirs []string) {
 }
 
 var (
-	cachedKey    = regexp.MustCompile(`'key'\s*=>\s*'([^']*)'`)
-	cachedSecret = regexp.MustCompile(`'secret'\s*=>\s*'([^']*)'`)
-	cachedToken  = regexp.MustCompile(`'token'\s*=>\s*'[^']+'`)
-	dotenvEmpty  = regexp.MustCompile(`(?m)^\s*(?:export\s+)?(AWS_ACCESS_KEY_ID|AWS_SECRET_ACCESS_KEY)\s*=\s*(?:""|'')?\s*(?:#.*)?$`)
+	cachedKey    = lazily(`'key'\s*=>\s*'([^']*)'`)
+	cachedSecret = lazily(`'secret'\s*=>\s*'([^']*)'`)
+	cachedToken  = lazily(`'token'\s*=>\s*'[^']+'`)
+	dotenvEmpty  = lazily(`(?m)^\s*(?:export\s+)?(AWS_ACCESS_KEY_ID|AWS_SECRET_ACCESS_KEY)\s*=\s*(?:""|'')?\s*(?:#.*)?$`)
 )
 
 // laravel is about keys that an application hands to the SDK itself, which then
@@ -51,7 +50,7 @@ func (s *PHPFPM) laravel() (all []Result) {
 		}
 		file := path.Join(dir, ".env")
 		text, _ := s.read(file)
-		if m := dotenvEmpty.FindStringSubmatchIndex(text); m != nil {
+		if m := dotenvEmpty().FindStringSubmatchIndex(text); m != nil {
 			name := text[m[2]:m[3]]
 			at := phpfpm.Place{File: file, Line: strings.Count(text[:m[2]], "\n") + 1}.String()
 			all = append(all, Result{Outcome: Warning, Cause: "laravel.empty-keys", Target: dir, Summary: "Laravel gets an empty " + name + " from .env, and may hand it to the SDK instead of letting it look",
@@ -64,13 +63,13 @@ func (s *PHPFPM) laravel() (all []Result) {
 // cachedConfig looks at what config:cache wrote: PHP's var_export of an array.
 func cachedConfig(file, text string) []Result {
 	clear := Fix{Text: "take key and secret out of config/*.php, or out of .env", Command: "php artisan config:clear"}
-	for _, block := range cachedKey.FindAllStringSubmatchIndex(text, 1000) {
+	for _, block := range cachedKey().FindAllStringSubmatchIndex(text, 1000) {
 		// The secret stands next to the key, in the same array.
 		near := text[block[0]:min(len(text), block[0]+600)]
 		if end := strings.Index(near, "),"); end >= 0 {
 			near = near[:end]
 		}
-		secret := cachedSecret.FindStringSubmatch(near)
+		secret := cachedSecret().FindStringSubmatch(near)
 		if secret == nil {
 			continue
 		}
@@ -80,7 +79,7 @@ func cachedConfig(file, text string) []Result {
 		case key == "" || secret[1] == "":
 			return []Result{{Outcome: Failed, Cause: "laravel.empty-keys", Target: path.Dir(path.Dir(path.Dir(file))), Summary: "Laravel's cached configuration hands the SDK empty keys, so it looks nowhere else",
 				Evidence: []Evidence{{Where: at, Text: "'key' => ''"}}, Fixes: []Fix{clear}}}
-		case strings.HasPrefix(key, "ASIA") && !cachedToken.MatchString(near):
+		case strings.HasPrefix(key, "ASIA") && !cachedToken().MatchString(near):
 			return []Result{{Outcome: Failed, Cause: "laravel.keys-without-token", Target: path.Dir(path.Dir(path.Dir(file))), Summary: "Laravel's cached configuration holds temporary keys without their session token",
 				Evidence: []Evidence{{Where: at, Text: "'key' => 'ASIA…'"}}, Fixes: []Fix{clear}}}
 		case strings.HasPrefix(key, "ASIA"):
