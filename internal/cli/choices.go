@@ -12,6 +12,7 @@ import (
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
 	"rolecall/internal/sso"
+	"rolecall/internal/typed"
 )
 
 // choices are what the picker offers: the profiles, and the roles of SSO
@@ -177,7 +178,7 @@ func (a *app) sessionRole(f *awsconfig.Files, account, role string, sure bool) (
 	}
 	switch {
 	case len(listed) > 1:
-		return "", wrongUsage("several SSO sessions have this role: "+strings.Join(listed, ", "), "name one of them with --sso-session "+shellWord(listed[0]))
+		return "", wrongUsage("several SSO sessions have this role: "+strings.Join(listed, ", "), "name one of them with --sso-session "+typed.Word(listed[0]))
 	case len(listed) == 1:
 		return ssoSource(listed[0], account, role), nil
 	case !sure && len(unlisted) == 1:

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/doctor"
+	"rolecall/internal/typed"
 )
 
 type phpfpmOptions struct {
@@ -71,9 +72,9 @@ func (o phpfpmOptions) check(c *cobra.Command, f *doctorFlags) error {
 	case o.allEnv && o.useOurself:
 		return wrongUsage("--all-env and --use-rolecall cannot be used together", name+" --use-rolecall --fix")
 	case o.slot != "" && !o.useOurself:
-		return wrongUsage("--slot goes with --use-rolecall", name+" --use-rolecall --slot "+shellWord(o.slot))
+		return wrongUsage("--slot goes with --use-rolecall", name+" --use-rolecall --slot "+typed.Word(o.slot))
 	case o.pool != "" && !o.fix && !o.useOurself:
-		return wrongUsage("--pool goes with --fix", name+" --fix --pool "+shellWord(o.pool))
+		return wrongUsage("--pool goes with --fix", name+" --fix --pool "+typed.Word(o.pool))
 	case o.fix && f.asJSON && !o.yes:
 		return wrongUsage("--fix asks, and --json leaves no place for that", name+" --fix --yes --json")
 	}
@@ -145,7 +146,7 @@ func (a *app) printSnippets(planned []*doctor.FPMFix, f *doctorFlags) error {
 		fmt.Fprint(a.stdout, visible(p.Snippets()))
 		for _, t := range p.Tokens {
 			fmt.Fprintf(a.stdout, "; %s must be a copy of %s that %s alone may read:\n;   install -m 400 -o %s %s %s\n", visible(t.To), visible(t.From), visible(t.User),
-				shellWord(t.User), shellWord(t.From), shellWord(t.To))
+				typed.Word(t.User), typed.Word(t.From), typed.Word(t.To))
 		}
 	}
 	fmt.Fprintln(a.stderr, "hint: rolecall doctor php-fpm --use-rolecall --fix")

@@ -16,6 +16,7 @@ import (
 	"rolecall/internal/config"
 	"rolecall/internal/control"
 	"rolecall/internal/creds"
+	"rolecall/internal/typed"
 )
 
 type execOptions struct {
@@ -70,7 +71,7 @@ func (o *execOptions) arguments(c *cobra.Command, args []string) error {
 	dash := c.ArgsLenAtDash()
 	switch {
 	case dash < 0 && len(args) > 1:
-		return wrongUsage("the program to run comes after --", "rolecall exec "+shellWord(args[0])+" -- "+shellWords(args[1:]))
+		return wrongUsage("the program to run comes after --", "rolecall exec "+typed.Word(args[0])+" -- "+shellWords(args[1:]))
 	case dash < 0 || dash == len(args):
 		return wrongUsage("no program to run is named", hint)
 	case dash > 1:
@@ -195,21 +196,10 @@ func takenByAll(credentials string) bool {
 	return u.Scheme == "https"
 }
 
-// shellWord is a word as a person would type it.
-func shellWord(s string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r)
-	}
-	if s != "" && strings.TrimFunc(s, plain) == "" {
-		return s
-	}
-	return quoteSh(s)
-}
-
 func shellWords(words []string) string {
 	out := make([]string, len(words))
 	for i, w := range words {
-		out[i] = shellWord(w)
+		out[i] = typed.Word(w)
 	}
 	return strings.Join(out, " ")
 }

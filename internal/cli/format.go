@@ -6,6 +6,8 @@ import (
 	"io"
 	"runtime"
 	"strings"
+
+	"rolecall/internal/typed"
 )
 
 // formats of `rolecall env`, in the order of its help.
@@ -82,9 +84,7 @@ func assignment(format string, v variable) (string, error) {
 	return "", nil
 }
 
-func quoteSh(s string) string {
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
+func quoteSh(s string) string { return typed.Quoted(s) }
 
 func quoteFish(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"

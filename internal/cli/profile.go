@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/control"
+	"rolecall/internal/typed"
 )
 
 func (a *app) profileCommand() *cobra.Command {
@@ -56,7 +57,7 @@ func loadHint(slot string) string {
 	if slot == "" {
 		return "rolecall load PROFILE"
 	}
-	return "rolecall load PROFILE --slot " + shellWord(slot)
+	return "rolecall load PROFILE --slot " + typed.Word(slot)
 }
 
 // writeProfile shows one slot, a line for each thing that is known of it.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/roles"
+	"rolecall/internal/typed"
 )
 
 // roleTargets are what a role is given to: instances, or a task definition.
@@ -46,7 +47,7 @@ func (t *roleTargets) check(c *cobra.Command, name string) error {
 	}
 	for _, id := range t.instances {
 		if err := roles.CheckInstanceID(id); err != nil {
-			return wrongUsage(err.Error(), c.CommandPath()+" "+name+" --tag Name="+shellWord(id))
+			return wrongUsage(err.Error(), c.CommandPath()+" "+name+" --tag Name="+typed.Word(id))
 		}
 	}
 	t.selection = roles.Selection{IDs: t.instances, Tags: map[string]string{}}

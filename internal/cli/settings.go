@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/config"
+	"rolecall/internal/typed"
 )
 
 // serveFlags are the settings that flags can make.
@@ -98,7 +99,7 @@ func (f *serveFlags) check() error {
 	for _, text := range f.slots {
 		name, source, ok := strings.Cut(text, "=")
 		if !ok {
-			return wrongUsage(fmt.Sprintf("--slot %q is not NAME=SOURCE", text), "rolecall serve --slot "+shellWord(text)+"=profile:"+shellWord(text))
+			return wrongUsage(fmt.Sprintf("--slot %q is not NAME=SOURCE", text), "rolecall serve --slot "+typed.Word(text)+"=profile:"+typed.Word(text))
 		}
 		if err := errors.Join(config.CheckSlotName(name), config.CheckSource(source)); err != nil {
 			return wrongUsage(fmt.Sprintf("--slot %q: %v", text, err), "rolecall serve --slot NAME=SOURCE")

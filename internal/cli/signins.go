@@ -15,6 +15,7 @@ import (
 	"rolecall/internal/creds"
 	"rolecall/internal/login"
 	"rolecall/internal/sso"
+	"rolecall/internal/typed"
 )
 
 // States of a sign-in, the same in text and JSON.
@@ -200,7 +201,7 @@ func (a *app) sessionOf(f *awsconfig.Files, o sessionFlags, command string) (sso
 	for _, s := range all {
 		names = append(names, s.Name)
 	}
-	return sso.Session{}, wrongUsage("there are several SSO sessions: "+strings.Join(names, ", "), command+" --sso-session "+shellWord(names[0]))
+	return sso.Session{}, wrongUsage("there are several SSO sessions: "+strings.Join(names, ", "), command+" --sso-session "+typed.Word(names[0]))
 }
 
 func namedSession(f *awsconfig.Files, all []sso.Session, name string) (sso.Session, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"rolecall/internal/privatefile"
+	"rolecall/internal/typed"
 )
 
 // maxFile is the largest configuration file that is read, in bytes.
@@ -128,38 +129,8 @@ func firstLine(s string) string {
 
 // unknownKey is the message about a key that is none of the known.
 func unknownKey(key string, known []string) string {
-	best, distance := "", 3
-	for _, k := range known {
-		if d := editDistance(key, k); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best != "" {
+	if best := typed.Nearest(key, known); best != "" {
 		return fmt.Sprintf("there is no such setting; did you mean %q?", best)
 	}
 	return "there is no such setting; there are " + strings.Join(known, ", ")
-}
-
-// editDistance is how many bytes to add, drop or change to make b of a. Texts
-// that differ much in length are far apart.
-func editDistance(a, b string) int {
-	if len(a)-len(b) > 2 || len(b)-len(a) > 2 {
-		return 3
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

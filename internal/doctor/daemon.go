@@ -10,6 +10,7 @@ import (
 
 	"rolecall/internal/control"
 	"rolecall/internal/creds"
+	"rolecall/internal/typed"
 )
 
 // statusAsker is what is asked of a running daemon.
@@ -121,5 +122,5 @@ func loadCommand(slot string) string {
 	if slot == "" {
 		return "rolecall load PROFILE"
 	}
-	return "rolecall load PROFILE --slot " + shellWord(slot)
+	return "rolecall load PROFILE --slot " + typed.Word(slot)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rolecall/internal/phpfpm"
+	"rolecall/internal/typed"
 )
 
 // FixOptions say what a fix shall do.
@@ -97,7 +98,7 @@ func (p *fpmPool) fixable() []string {
 		ref := s.Reference()
 		switch {
 		case !slices.Contains(phpfpm.Names(), name):
-			if meant := nearest(name, phpfpm.Names()); meant != "" && strings.HasPrefix(strings.ToUpper(name), "AW") && p.lacks(meant) {
+			if meant := typed.Nearest(name, phpfpm.Names()); meant != "" && strings.HasPrefix(strings.ToUpper(name), "AW") && p.lacks(meant) {
 				names = append(names, meant)
 			}
 		case p.copied(name, s), ref != "" && ref != name && ref != phpfpm.Hidden && known && !set && p.wouldSee(name):

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rolecall/internal/awsconfig"
+	"rolecall/internal/typed"
 )
 
 // profileWalk follows one profile through its source_profiles, and looks at
@@ -106,10 +107,10 @@ func (w *profileWalk) missing(name string, from awsconfig.Value) {
 		cause, summary = "source-missing", "source_profile names "+quote(name)+", which is not there"
 	}
 	var fixes []Fix
-	if near := nearest(name, w.files.Names()); near != "" {
+	if near := typed.Nearest(name, w.files.Names()); near != "" {
 		fixes = append(fixes, Fix{Text: "it may be meant for " + quote(near)})
 	} else {
-		fixes = append(fixes, Fix{Text: "write the profile, or name another", Command: "aws configure --profile " + shellWord(name)})
+		fixes = append(fixes, Fix{Text: "write the profile, or name another", Command: "aws configure --profile " + typed.Word(name)})
 	}
 	w.fault(Failed, cause, summary, from, "source_profile = "+name, fixes...)
 	r := &w.faults[len(w.faults)-1]

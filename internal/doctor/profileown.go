@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"rolecall/internal/awsconfig"
+	"rolecall/internal/typed"
 )
 
 // own looks at what a profile has itself, in the order of the SDKs.
@@ -95,7 +96,7 @@ func (w *profileWalk) sso(s *awsconfig.Section) {
 func (w *profileWalk) signIn(profile, key string) {
 	sum := sha1.Sum([]byte(key))
 	file := filepath.Join(w.home(), ".aws", "sso", "cache", hex.EncodeToString(sum[:])+".json")
-	login := []Fix{{Text: "sign in", Command: "rolecall login " + shellWord(profile)}, {Command: "aws sso login --profile " + shellWord(profile)}}
+	login := []Fix{{Text: "sign in", Command: "rolecall login " + typed.Word(profile)}, {Command: "aws sso login --profile " + typed.Word(profile)}}
 	needed := func(summary, text string) {
 		w.faults = append(w.faults, Result{Outcome: Failed, Cause: "profile.login-needed", Summary: summary, Evidence: []Evidence{{Where: file, Text: text}}, Fixes: login})
 	}

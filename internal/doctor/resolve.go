@@ -9,6 +9,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/source"
+	"rolecall/internal/typed"
 )
 
 // resolveLimit is for a profile's whole way to STS, which may be several calls
@@ -136,15 +137,15 @@ func (w *profileWalk) retrieve(ctx context.Context, name string, now time.Time, 
 func fixOf(cause, profile string) Fix {
 	switch cause {
 	case "profile.throttled":
-		return Fix{Text: "wait a minute; ask less by sharing one answer", Command: "rolecall serve --load " + shellWord(profile)}
+		return Fix{Text: "wait a minute; ask less by sharing one answer", Command: "rolecall serve --load " + typed.Word(profile)}
 	case "profile.unreachable":
 		return Fix{Text: "look at network, proxy (HTTPS_PROXY), region and AWS_ENDPOINT_URL_STS"}
 	case "profile.secret-wrong":
-		return Fix{Text: "make new keys: the secret does not belong to the key id", Command: "aws configure --profile " + shellWord(profile)}
+		return Fix{Text: "make new keys: the secret does not belong to the key id", Command: "aws configure --profile " + typed.Word(profile)}
 	case "clock.skew":
 		return Fix{Text: "set the clock, and keep it set", Command: "timedatectl set-ntp true"}
 	}
-	return Fix{Text: "try the same again with the aws CLI", Command: "aws sts get-caller-identity --profile " + shellWord(profile)}
+	return Fix{Text: "try the same again with the aws CLI", Command: "aws sts get-caller-identity --profile " + typed.Word(profile)}
 }
 
 // causeOf names an error's cause: by AWS's own code where it is in the message,

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"rolecall/internal/typed"
 )
 
 // enough SDKs that a fault of theirs is a fault of the set-up, and not a quirk
@@ -115,8 +117,8 @@ func (v *view) missingProfile(s Step) Result {
 		for _, f := range v.files.Faults() {
 			r.Evidence = append(r.Evidence, Evidence{Where: fmt.Sprintf("%s:%d", v.shown(f.File), f.Line), Text: f.Msg})
 		}
-		if near := nearest(name, v.files.Names()); near != "" {
-			r.Fixes = append(r.Fixes, Fix{Text: "it may be meant for " + quote(near), Command: "export " + s.From + "=" + shellWord(near)})
+		if near := typed.Nearest(name, v.files.Names()); near != "" {
+			r.Fixes = append(r.Fixes, Fix{Text: "it may be meant for " + quote(near), Command: "export " + s.From + "=" + typed.Word(near)})
 		}
 	}
 	r.Fixes = append(r.Fixes, Fix{Text: "name a profile that is there, or none", Command: "unset " + s.From})
@@ -145,7 +147,7 @@ func (v *view) badToken(s Step) Result {
 	case file != "":
 		r.Summary = "the authorization token file ends with a line break: the header cannot be sent"
 		r.Evidence = []Evidence{{Where: varTokenFile, Text: file}}
-		r.Fixes = []Fix{{Text: "write it without one", Command: fmt.Sprintf("printf %%s \"$(cat %[1]s)\" > %[1]s", shellWord(file))}}
+		r.Fixes = []Fix{{Text: "write it without one", Command: fmt.Sprintf("printf %%s \"$(cat %[1]s)\" > %[1]s", typed.Word(file))}}
 	default:
 		r.Summary = varToken + " has a line break: the header cannot be sent"
 		r.Evidence = []Evidence{v.isSet(varToken)}
@@ -197,49 +199,4 @@ func shownURL(text string) string {
 		return head + "/credentials/…"
 	}
 	return text
-}
-
-// shellWord quotes a word for a command that a person may paste.
-func shellWord(s string) string {
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@+=,", r))
-	}) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// nearest is the name that differs from word in at most two letters, or only in
-// the case of letters; "" when there is none.
-func nearest(word string, names []string) string {
-	best, least := "", 3
-	for _, n := range names {
-		if d := distance(strings.ToLower(word), strings.ToLower(n)); d < least && d < max(len(word), 2) {
-			best, least = n, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's, of short words.
-func distance(a, b string) int {
-	if len(a) > 128 || len(b) > 128 {
-		return 128
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

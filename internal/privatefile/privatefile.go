@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"rolecall/internal/typed"
 )
 
 // DefaultLimit is the size above which Read refuses a file, in bytes.
@@ -67,7 +69,7 @@ func EnsureDir(path string) error {
 	if err := checkOwner(path, info, false); err != nil {
 		return err
 	}
-	return checkMode(path, info, 0o022, "may be written by other users", "chmod go-w "+quote(path))
+	return checkMode(path, info, 0o022, "may be written by other users", "chmod go-w "+typed.Word(path))
 }
 
 // makeDirs makes path and says whether the last element was missing.
@@ -90,28 +92,15 @@ func makeDirs(path string) (made bool, err error) {
 // anything but a regular file with one name, a file of another user and one
 // that group or others may read or write. A missing file is fs.ErrNotExist.
 func Read(path string, limit int64) ([]byte, error) {
-	f, err := openNoFollow(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("looking at %s: %w", path, err)
-	}
-	if err := checkRegular(path, info); err != nil {
-		return nil, err
-	}
-	if links(info) > 1 {
-		return nil, &UnsafeError{path, "has more than one name (hard links)", "remove it; it is made anew"}
-	}
-	if err := checkOwner(path, info, false); err != nil {
-		return nil, err
-	}
-	if err := checkMode(path, info, 0o077, "may be read or written by other users", "chmod 600 "+quote(path)); err != nil {
-		return nil, err
-	}
-	return readLimited(f, path, limit)
+	return read(path, openNoFollow, limit, func(info fs.FileInfo) error {
+		if links(info) > 1 {
+			return &UnsafeError{path, "has more than one name (hard links)", "remove it; it is made anew"}
+		}
+		if err := checkOwner(path, info, false); err != nil {
+			return err
+		}
+		return checkMode(path, info, 0o077, "may be read or written by other users", "chmod 600 "+typed.Word(path))
+	})
 }
 
 // ReadTrusted returns the content of a file that decides what we do but holds
@@ -119,7 +108,18 @@ func Read(path string, limit int64) ([]byte, error) {
 // links are followed, but the file must be ours or root's and neither group nor
 // others may write it. limit is in bytes (zero: DefaultLimit).
 func ReadTrusted(path string, limit int64) ([]byte, error) {
-	f, err := openFollow(path)
+	return read(path, openFollow, limit, func(info fs.FileInfo) error {
+		if err := checkOwner(path, info, true); err != nil {
+			return err
+		}
+		return checkMode(path, info, 0o022, "may be written by other users", "chmod go-w "+typed.Word(path))
+	})
+}
+
+// read opens a file, and returns at most limit bytes of it when it is a regular
+// one that allowed finds nothing wrong with.
+func read(path string, open func(string) (*os.File, error), limit int64, allowed func(fs.FileInfo) error) ([]byte, error) {
+	f, err := open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -131,10 +131,7 @@ func ReadTrusted(path string, limit int64) ([]byte, error) {
 	if err := checkRegular(path, info); err != nil {
 		return nil, err
 	}
-	if err := checkOwner(path, info, true); err != nil {
-		return nil, err
-	}
-	if err := checkMode(path, info, 0o022, "may be written by other users", "chmod go-w "+quote(path)); err != nil {
+	if err := allowed(info); err != nil {
 		return nil, err
 	}
 	return readLimited(f, path, limit)
@@ -226,15 +223,4 @@ func readLimited(f *os.File, path string, limit int64) ([]byte, error) {
 		return nil, &UnsafeError{path, fmt.Sprintf("is larger than %d bytes", limit), "move it away"}
 	}
 	return data, nil
-}
-
-// quote makes path safe to paste into a shell.
-func quote(path string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+,:@%", r)
-	}
-	if strings.IndexFunc(path, func(r rune) bool { return !plain(r) }) < 0 {
-		return path
-	}
-	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }

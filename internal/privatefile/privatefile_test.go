@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rolecall/internal/typed"
 )
 
 func TestWriteThenRead(t *testing.T) {
@@ -165,8 +167,8 @@ func TestQuote(t *testing.T) {
 		"/tmp/a b":                  "'/tmp/a b'",
 		"/tmp/it's; rm -rf $HOME":   `'/tmp/it'\''s; rm -rf $HOME'`,
 	} {
-		if got := quote(in); got != want {
-			t.Errorf("quote(%q) = %s, want %s", in, got, want)
+		if got := typed.Word(in); got != want {
+			t.Errorf("typed.Word(%q) = %s, want %s", in, got, want)
 		}
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"rolecall/internal/typed"
 )
 
 func TestModesWhateverTheUmask(t *testing.T) {
@@ -102,7 +104,7 @@ func TestEnsureDirRefusals(t *testing.T) {
 		check(t, os.Mkdir(path, mode))
 		check(t, os.Chmod(path, mode))
 		var unsafe *UnsafeError
-		if err := EnsureDir(path); !errors.As(err, &unsafe) || unsafe.Hint() != "chmod go-w "+quote(path) {
+		if err := EnsureDir(path); !errors.As(err, &unsafe) || unsafe.Hint() != "chmod go-w "+typed.Word(path) {
 			t.Errorf("mode %o: %v (%+v)", mode, err, unsafe)
 		}
 	}

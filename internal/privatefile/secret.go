@@ -1,9 +1,10 @@
 package privatefile
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
+
+	"rolecall/internal/typed"
 )
 
 // ReadSecret returns the content of a secret that somebody else may have put
@@ -24,27 +25,14 @@ func ReadSecret(path string, limit int64) ([]byte, error) {
 	} else if err := checkOwner(path, link, true); err != nil {
 		return nil, err
 	}
-	f, err := openFollow(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("looking at %s: %w", path, err)
-	}
-	if err := checkRegular(path, info); err != nil {
-		return nil, err
-	}
-	if err := checkOwner(path, info, true); err != nil {
-		return nil, err
-	}
-	forbidden, fix := fs.FileMode(0o077), "chmod 600 "+quote(path)
-	if ofRoot(info) {
-		forbidden, fix = 0o037, "chmod 440 "+quote(path)+", or give the mounted secret the mode 0440 (Kubernetes: defaultMode, with fsGroup; Docker: mode)"
-	}
-	if err := checkMode(path, info, forbidden, "may be read or written by other users", fix); err != nil {
-		return nil, err
-	}
-	return readLimited(f, path, limit)
+	return read(path, openFollow, limit, func(info fs.FileInfo) error {
+		if err := checkOwner(path, info, true); err != nil {
+			return err
+		}
+		forbidden, fix := fs.FileMode(0o077), "chmod 600 "+typed.Word(path)
+		if ofRoot(info) {
+			forbidden, fix = 0o037, "chmod 440 "+typed.Word(path)+", or give the mounted secret the mode 0440 (Kubernetes: defaultMode, with fsGroup; Docker: mode)"
+		}
+		return checkMode(path, info, forbidden, "may be read or written by other users", fix)
+	})
 }

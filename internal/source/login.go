@@ -13,6 +13,7 @@ import (
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
 	"rolecall/internal/sso"
+	"rolecall/internal/typed"
 )
 
 // loginLink is a session of `aws login`, which the SDK reads and refreshes in
@@ -28,14 +29,14 @@ func (r *Resolver) loginLink(s *awsconfig.Section, sc *scope) (*link, error) {
 	}
 	path, err := logincreds.StandardCachedTokenFilepath(session.Text, dir)
 	if err != nil {
-		return nil, r.notConfigured(at(session)+" login_session cannot be used", "run `aws login --profile "+shellWord(s.Name)+"`")
+		return nil, r.notConfigured(at(session)+" login_session cannot be used", "run `aws login --profile "+typed.Word(s.Name)+"`")
 	}
 	svc, err := r.service("signin", firstOf(r.region(sc), mainRegion(session.Text)), sc)
 	if err != nil {
 		return nil, err
 	}
 	return &link{
-		provider: &loginSession{r: r, path: path, session: session.Text, signin: svc, hint: "aws login --profile " + shellWord(s.Name)},
+		provider: &loginSession{r: r, path: path, session: session.Text, signin: svc, hint: "aws login --profile " + typed.Word(s.Name)},
 		upstream: svc.upstream(),
 		timeout:  callTimeout,
 		key:      []string{"login=" + session.Text, svc.key()},

@@ -14,6 +14,7 @@ import (
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
 	"rolecall/internal/privatefile"
+	"rolecall/internal/typed"
 )
 
 const (
@@ -91,7 +92,7 @@ func (p *process) Retrieve(ctx context.Context) (creds.Credentials, error) {
 }
 
 func (p *process) tryHint() string {
-	return "to see why, run the command that `aws configure get credential_process --profile " + shellWord(p.profile) + "` prints"
+	return "to see why, run the command that `aws configure get credential_process --profile " + typed.Word(p.profile) + "` prints"
 }
 
 // processAnswer is the JSON of a credential_process (AWS CLI user guide,

@@ -8,6 +8,7 @@ import (
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
+	"rolecall/internal/typed"
 )
 
 // maxChain is how many profiles one may go through to the first credentials.
@@ -193,7 +194,7 @@ func nearest(name string, names []string) []string {
 	}
 	var found []candidate
 	for _, n := range names {
-		d := distance(strings.ToLower(name), strings.ToLower(n))
+		d := typed.Distance(strings.ToLower(name), strings.ToLower(n))
 		if d <= max(1, min(len(name), 12)/3) || len(name) >= 3 && strings.HasPrefix(n, name) {
 			found = append(found, candidate{n, d})
 		}
@@ -204,32 +205,6 @@ func nearest(name string, names []string) []string {
 		near = append(near, fmt.Sprintf("%q", c.name))
 	}
 	return near
-}
-
-// distance is the number of letters to change, add or leave out, or of
-// neighbours to swap.
-func distance(a, b string) int {
-	if len(a) > 128 || len(b) > 128 {
-		return 128
-	}
-	d := make([][]int, len(a)+1) // d[i][j]: between the first i letters of a and j of b
-	for i := range d {
-		d[i] = make([]int, len(b)+1)
-		for j := range d[i] {
-			switch {
-			case i == 0 || j == 0:
-				d[i][j] = i + j
-			case a[i-1] == b[j-1]:
-				d[i][j] = d[i-1][j-1]
-			default:
-				d[i][j] = 1 + min(d[i-1][j-1], d[i-1][j], d[i][j-1])
-				if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-					d[i][j] = min(d[i][j], 1+d[i-2][j-2])
-				}
-			}
-		}
-	}
-	return d[len(a)][len(b)]
 }
 
 // unavailable is a plain failure of a source.

@@ -77,14 +77,3 @@ func doubleQuoted(text string, word *strings.Builder) (int, error) {
 	}
 	return 0, errors.New("a \" is not closed")
 }
-
-// shellWord quotes a word for a command that a person may paste.
-func shellWord(s string) string {
-	plain := s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@+=,", r))
-	})
-	if plain {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"rolecall/internal/typed"
 )
 
 func TestSplitWords(t *testing.T) {
@@ -51,7 +53,7 @@ func TestSplitWordsAgainstShell(t *testing.T) {
 
 func TestShellWord(t *testing.T) {
 	for text, want := range map[string]string{"dev": "dev", "my prof": "'my prof'", "it's": `'it'\''s'`, "": "''", "a;b": "'a;b'", "größe": "'größe'"} {
-		if got := shellWord(text); got != want {
+		if got := typed.Word(text); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
@@ -70,7 +72,7 @@ func FuzzSplitWords(f *testing.F) {
 		}
 		var quoted []string
 		for _, w := range words {
-			quoted = append(quoted, shellWord(w))
+			quoted = append(quoted, typed.Word(w))
 		}
 		again, err := splitWords(strings.Join(quoted, " "))
 		if err != nil || !reflect.DeepEqual(again, words) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"rolecall/internal/awsconfig"
+	"rolecall/internal/typed"
 )
 
 // DefaultScope is what a token needs to list accounts and roles and to get
@@ -42,9 +43,9 @@ func (s Session) CacheKey() string {
 // Command is what a person types to sign in.
 func (s Session) Command() string {
 	if s.Section {
-		return "rolecall login --sso-session " + shellWord(s.Name)
+		return "rolecall login --sso-session " + typed.Word(s.Name)
 	}
-	return "rolecall login --start-url " + shellWord(s.StartURL) + " --region " + shellWord(s.Region)
+	return "rolecall login --start-url " + typed.Word(s.StartURL) + " --region " + typed.Word(s.Region)
 }
 
 // FromSection is the session that a section [sso-session] describes. Errors
@@ -220,14 +221,3 @@ func validRegion(region string) bool {
 }
 
 func quoted(s string) string { return fmt.Sprintf("%q", s) }
-
-// shellWord quotes a word for a command that a person may paste.
-func shellWord(s string) string {
-	plain := s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./:@+=,", r))
-	})
-	if plain {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
