@@ -28,9 +28,11 @@ func (d *denials) told(key string, err error, now time.Time) (drop bool) {
 	defer d.mu.Unlock()
 	first, before := d.first[key]
 	switch {
-	case !denied:
+	case err == nil:
 		delete(d.first, key)
 		delete(d.lost, key)
+	case !denied: // no longer in a row; but an outage gives nothing back that was taken away
+		delete(d.first, key)
 	case before:
 		if drop = now.Sub(first) >= grace; drop {
 			d.loseLocked(key)
@@ -45,8 +47,8 @@ func (d *denials) told(key string, err error, now time.Time) (drop bool) {
 	return false
 }
 
-// lasting says whether told has said to drop what is kept, and nothing else has
-// come since.
+// lasting says whether told has said to drop what is kept, and upstream has given
+// nothing since.
 func (d *denials) lasting(key string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

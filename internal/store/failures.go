@@ -36,6 +36,9 @@ func (n failure) shared() bool {
 	return n.Code != creds.LoginRequired && n.Code != creds.NotConfigured
 }
 
+// dropped says whether upstream has denied it for so long that what is kept goes.
+func (n failure) dropped() bool { return !n.Denied.IsZero() && n.At.Sub(n.Denied) >= grace }
+
 // Failed says how the last fetch of what belongs under key failed and how long
 // ago, or nil when it did not. dropped says that upstream has denied it for so
 // long that nothing kept elsewhere may stand in for it.
@@ -44,7 +47,7 @@ func (f *File) Failed(key string) (ago time.Duration, dropped bool, err error) {
 	if !ok {
 		return 0, false, nil
 	}
-	return f.c.Now().Sub(n.At), !n.Denied.IsZero() && n.At.Sub(n.Denied) >= grace, n.err()
+	return f.c.Now().Sub(n.At), n.dropped(), n.err()
 }
 
 func (f *File) failed(name string) (n failure, ok bool) {
@@ -73,12 +76,17 @@ func (f *File) note(ctx context.Context, name string, err error) (drop bool) {
 		return drop // whoever asked has gone, or we have failed: that says nothing of upstream
 	}
 	n := failure{At: now.UTC().Round(0), Code: e.Code, Msg: e.Msg, Hint: e.Hint, RetryAfter: e.RetryAfter}
-	if e.Code == creds.AccessDenied {
-		n.Denied = n.At
-		if before, ok := f.failed(name); ok && !before.Denied.IsZero() {
-			n.Denied = before.Denied
-			drop = drop || now.Sub(n.Denied) >= grace
+	before, ok := f.failed(name)
+	switch {
+	case e.Code != creds.AccessDenied:
+		if ok && before.dropped() {
+			n.Denied = before.Denied // an outage gives nothing back that was taken away
 		}
+	case ok && !before.Denied.IsZero():
+		n.Denied = before.Denied
+		drop = drop || now.Sub(n.Denied) >= grace
+	default:
+		n.Denied = n.At
 	}
 	if text, err := json.Marshal(n); err == nil {
 		_ = privatefile.Write(path, f.c.Sealer.sealNote(name, text)) // without it others ask for themselves

@@ -13,6 +13,7 @@ import (
 type Memory struct {
 	mu      sync.Mutex // guards entries; never held during a fetch
 	entries map[string]*remembered
+	swept   int // how many entries there were after the last sweep
 	denied  denials
 }
 
@@ -20,6 +21,7 @@ type Memory struct {
 type remembered struct {
 	turn chan struct{} // has room for one: whoever put something in may fetch
 	kept creds.Credentials
+	used bool // a fetch has ended; one that is about to begin is not swept away
 }
 
 // Update is as slot.Store wants it: at most one fetch per key at a time.
@@ -36,6 +38,7 @@ func (m *Memory) Update(ctx context.Context, key string, fresh func(creds.Creden
 		return e.kept, false, nil
 	}
 	c, err := fetch(ctx)
+	e.used = true
 	if m.denied.told(key, err, time.Now()) {
 		e.kept = creds.Credentials{}
 	}
@@ -43,6 +46,35 @@ func (m *Memory) Update(ctx context.Context, key string, fresh func(creds.Creden
 		e.kept = c
 	}
 	return c, true, err
+}
+
+// Forget drops what is kept under key.
+func (m *Memory) Forget(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.entries, key)
+}
+
+const sweepAt = 64 // entries, and then whenever they have doubled
+
+// sweepLocked drops entries that nobody uses and that hold nothing good: keys
+// that were asked for once must not stay for ever.
+func (m *Memory) sweepLocked() {
+	if len(m.entries) < max(sweepAt, 2*m.swept) {
+		return
+	}
+	now := time.Now()
+	for key, e := range m.entries {
+		select {
+		case e.turn <- struct{}{}:
+			if e.used && !keepable(e.kept, now) {
+				delete(m.entries, key)
+			}
+			<-e.turn
+		default: // a fetch is under way
+		}
+	}
+	m.swept = len(m.entries)
 }
 
 func (m *Memory) entry(key string) *remembered {
@@ -53,6 +85,7 @@ func (m *Memory) entry(key string) *remembered {
 	}
 	e := m.entries[key]
 	if e == nil {
+		m.sweepLocked()
 		e = &remembered{turn: make(chan struct{}, 1)}
 		m.entries[key] = e
 	}

@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"rolecall/internal/creds"
+)
+
+func TestMemoryForgets(t *testing.T) {
+	m := &Memory{}
+	fetched := 0
+	get := func(key string, life time.Duration) {
+		t.Helper()
+		_, _, err := m.Update(t.Context(), key, func(creds.Credentials) bool { return true }, func(context.Context) (creds.Credentials, error) {
+			fetched++
+			return redisSet("ASIAX", life), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	get("a", time.Hour)
+	get("a", time.Hour)
+	if fetched != 1 {
+		t.Fatalf("%d fetches", fetched)
+	}
+	m.Forget("a")
+	m.Forget("nothing")
+	if get("a", time.Hour); fetched != 2 {
+		t.Errorf("what was forgotten was served: %d fetches", fetched)
+	}
+}
+
+// Keys that are asked for once, as those of roles by URL, do not stay.
+func TestMemoryIsBounded(t *testing.T) {
+	m := &Memory{}
+	for i := range 10_000 {
+		_, _, err := m.Update(t.Context(), fmt.Sprint(i), func(creds.Credentials) bool { return true },
+			func(context.Context) (creds.Credentials, error) { return creds.Credentials{}, errors.New("no") })
+		if err == nil {
+			t.Fatal("no error")
+		}
+	}
+	if n := len(m.entries); n > 2*sweepAt {
+		t.Errorf("%d entries are left", n)
+	}
+}
+
+// TestAnOutageGivesNothingBack: a denial that lasted stands until upstream gives
+// credentials again, whatever other failures come between.
+func TestAnOutageGivesNothingBack(t *testing.T) {
+	var d denials
+	now := time.Now()
+	no, down := &creds.RetrieveError{Code: creds.AccessDenied}, &creds.RetrieveError{Code: creds.Unavailable}
+	if d.told("k", no, now) || !d.told("k", no, now.Add(grace)) || !d.lasting("k") {
+		t.Fatal("the second denial does not last")
+	}
+	if d.told("k", down, now.Add(2*grace)) || !d.lasting("k") {
+		t.Error("an outage has undone it")
+	}
+	if d.told("k", nil, now.Add(3*grace)) || d.lasting("k") {
+		t.Error("it lasts although upstream gave credentials")
+	}
+	// In a row means in a row.
+	if d.told("j", no, now) || d.told("j", down, now) || d.told("j", no, now.Add(grace)) {
+		t.Error("two denials with an outage between are two in a row")
+	}
+}
