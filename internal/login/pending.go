@@ -6,8 +6,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"rolecall/internal/privatefile"
 )
 
@@ -39,7 +37,7 @@ type holder struct {
 // hold lets one sign-in of this user wait at a time. The system gives the lock
 // back when the process ends, however it ends.
 func hold(path, session string) (release func(), err error) {
-	l := flock.New(path+".lock", flock.SetPermissions(0o600))
+	l := privatefile.NewLock(path + ".lock")
 	ok, err := l.TryLock()
 	if err != nil {
 		return nil, &Error{fmt.Sprintf("the lock of sign-ins cannot be had: %v", err), "correct the permissions of " + path + ".lock"}

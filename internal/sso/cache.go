@@ -14,8 +14,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"rolecall/internal/creds"
 	"rolecall/internal/privatefile"
 )
@@ -104,7 +102,7 @@ func (c Cache) Lock(ctx context.Context, s Session) (unlock func()) { return Loc
 func Lock(ctx context.Context, path string) (unlock func()) {
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
-	l := flock.New(path+".lock", flock.SetPermissions(0o600))
+	l := privatefile.NewLock(path + ".lock")
 	if ok, err := l.TryLockContext(ctx, 20*time.Millisecond); err != nil || !ok {
 		return func() {}
 	}

@@ -1,6 +1,7 @@
 package sso
 
 import (
+	"context"
 	"encoding/json"
 	"path/filepath"
 	"slices"
@@ -44,6 +45,10 @@ func parseFurther(text []byte) (list []Session) {
 
 // KeepFurther adds s to that file, or takes it out.
 func KeepFurther(path string, s Session, keep bool) error {
+	if err := privatefile.EnsureDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	defer Lock(context.Background(), path)() // two sign-ins may end at once
 	list := slices.DeleteFunc(ReadFurther(path), func(o Session) bool { return o.StartURL == s.StartURL })
 	if keep {
 		list = slices.Insert(list, 0, s)
@@ -54,9 +59,6 @@ func KeepFurther(path string, s Session, keep bool) error {
 	}
 	text, err := json.Marshal(file)
 	if err != nil {
-		return err
-	}
-	if err := privatefile.EnsureDir(filepath.Dir(path)); err != nil {
 		return err
 	}
 	return privatefile.Write(path, text)

@@ -117,7 +117,7 @@ func (f *File) Forget(key string) {
 
 // Busy says whether some process is fetching what belongs under key just now.
 func (f *File) Busy(key string) bool {
-	l := newLock(f.path(f.c.Sealer.Name(key), lockExt))
+	l := privatefile.NewLock(f.path(f.c.Sealer.Name(key), lockExt))
 	got, err := l.TryLock()
 	if got {
 		_ = l.Unlock() // closing the file gives it back all the same
@@ -174,7 +174,7 @@ func (f *File) read(name string) (kept, error) {
 // dies gives it back.
 func (f *File) turn(ctx context.Context, name string, fresh func(creds.Credentials) bool) (unlock func(), c creds.Credentials, ok bool) {
 	none := func() {}
-	l := newLock(f.path(name, lockExt))
+	l := privatefile.NewLock(f.path(name, lockExt))
 	deadline := time.NewTimer(f.c.Wait)
 	defer deadline.Stop()
 	pause := lockPoll

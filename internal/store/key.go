@@ -237,7 +237,7 @@ func (c KeyConfig) lock() (unlock func(), err error) {
 	if err := privatefile.EnsureDir(c.Dir); err != nil {
 		return nil, err
 	}
-	l := newLock(filepath.Join(c.Dir, keyFile+lockExt))
+	l := privatefile.NewLock(filepath.Join(c.Dir, keyFile+lockExt))
 	for began := time.Now(); ; time.Sleep(lockPoll) {
 		ok, err := l.TryLock()
 		if err != nil {

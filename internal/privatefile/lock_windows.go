@@ -1,3 +1,3 @@
-package store
+package privatefile
 
 const lockFlags = 0
