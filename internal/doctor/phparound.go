@@ -181,7 +181,7 @@ func (s *PHPFPM) supervisord() (all []Result) {
 				names, by := s.deciding()
 				if strings.HasPrefix(section, "program:") && runsPHP().MatchString(command) && regexp.MustCompile(`(^|[\s/])(env\s+(-i|-)|su\s+(-l|-|--login))\s`).MatchString(command) && len(names) > 0 {
 					all = append(all, Result{Outcome: Failed, Cause: "supervisord.command", Summary: "supervisord starts " + section[len("program:"):] + " without the environment, so without " + names[0],
-						Evidence: []Evidence{{Text: who(by)}, {Where: at, Text: line}}, Fixes: []Fix{{Text: "start it without env -i or su -, with user= where another user is meant", Where: at}}})
+						Evidence: []Evidence{{Text: who(by)}, {Where: at, Text: "command=" + masked(value)}}, Fixes: []Fix{{Text: "start it without env -i or su -, with user= where another user is meant", Where: at}}})
 				}
 			case "environment":
 				for _, m := range regexp.MustCompile(`(AWS_[A-Z0-9_]+)=(?:""|''|(?:$|,))`).FindAllStringSubmatch(value, -1) {
@@ -195,6 +195,11 @@ func (s *PHPFPM) supervisord() (all []Result) {
 	}
 	return all
 }
+
+var inlineValue = lazily(`\b([A-Za-z_][A-Za-z0-9_]*)=("[^"]*"|'[^']*'|\S+)`)
+
+// masked is a command line without the values that it sets.
+func masked(line string) string { return inlineValue().ReplaceAllString(line, "$1=…") }
 
 // cron is about jobs that run PHP: cron gives them an environment of its own.
 func (s *PHPFPM) cron() []Result {
@@ -216,11 +221,11 @@ func (s *PHPFPM) cron() []Result {
 			if line == "" || line[0] == '#' || !regexp.MustCompile(`^([0-9*@]|\*/)`).MatchString(line) || !runsPHP().MatchString(line) {
 				continue
 			}
-			if strings.Contains(line, "/proc/1/environ") || regexp.MustCompile(`(^|[\s;&])(\.|source|rolecall)\s`).MatchString(line) || slices.ContainsFunc(names, func(n string) bool { return set[n] }) {
+			if strings.Contains(line, "/proc/1/environ") || regexp.MustCompile(`(^|[\s;&])(\.|source|rolecall)\s`).MatchString(line) || slices.ContainsFunc(names, func(n string) bool { return set[n] || strings.Contains(line, " "+n+"=") }) {
 				continue
 			}
 			return []Result{{Outcome: Failed, Cause: "cron.environment", Summary: "cron starts PHP with an environment of its own, without " + names[0],
-				Evidence: []Evidence{{Text: who(by)}, {Where: phpfpm.Place{File: file, Line: n + 1}.String(), Text: clipLine(line)}},
+				Evidence: []Evidence{{Text: who(by)}, {Where: phpfpm.Place{File: file, Line: n + 1}.String(), Text: clipLine(masked(line))}},
 				Fixes: []Fix{{Text: "have the entrypoint write the variables into a file, and the job read it first   . /run/container.env;"},
 					{Text: "or start it with   rolecall exec SOURCE -- php …"}}}}
 		}

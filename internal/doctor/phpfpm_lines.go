@@ -244,7 +244,7 @@ func (p *fpmPool) fixCommand() string {
 func (p *fpmPool) byDefault(r Result, missing []string) Result {
 	if f, s := p.unread(missing); f != "" {
 		r.Cause = "php-fpm.not-included"
-		r.Evidence = append(r.Evidence, Evidence{Where: s.Place.String(), Text: s.Text + "   (no include reads this file)"})
+		r.Evidence = append(r.Evidence, Evidence{Where: s.Place.String(), Text: p.shownLine(s) + "   (no include reads this file)"})
 		return r
 	}
 	for _, other := range p.master.setup.Pools {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 
 	"rolecall/internal/awsconfig"
 )
@@ -24,7 +25,10 @@ func newView(p Program, resolve lookup) *view {
 	v := &view{Program: p}
 	v.files, v.filesErr = awsconfig.Load(p.paths())
 	known := map[string][]netip.Addr{}
+	var mu sync.Mutex // guards known; checks run side by side
 	v.resolve = func(host string) []netip.Addr {
+		mu.Lock()
+		defer mu.Unlock()
 		if _, ok := known[host]; !ok {
 			known[host] = resolve(host)
 		}
