@@ -188,3 +188,17 @@ func TestVariablesNeverContradict(t *testing.T) {
 		}
 	}
 }
+
+// SDKs find the metadata service at its usual address by themselves, and not
+// all of them take it in the same spelling.
+func TestMetadataVariables(t *testing.T) {
+	for url, want := range map[string]string{
+		"http://127.0.0.1:1338/":     varIMDS + "=http://127.0.0.1:1338/",
+		"http://169.254.169.254:80/": "",
+	} {
+		env := handout{URL: "u", TokenFile: "f", IMDS: url}.environ([]string{varIMDS + "=old", varURI + "=old", varTokenFile + "=old", "AWS_EC2_METADATA_DISABLED=true"})
+		if got := strings.Join(env, " "); got != want {
+			t.Errorf("%s gives %q, want %q", url, got, want)
+		}
+	}
+}

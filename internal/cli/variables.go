@@ -42,15 +42,23 @@ var shadowing = [...]string{
 // service, or that turn it off.
 var shadowingIMDS = [...]string{varURI, "AWS_EC2_METADATA_DISABLED", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"}
 
+// usualIMDS is where SDKs ask when nothing names a metadata service, as
+// `serve --link-local` shows it. The SDK for PHP takes that address in no other
+// spelling than its own, which the aws CLI 2.9 does not take.
+const usualIMDS = "http://169.254.169.254:80/"
+
 // variables are those to set and those to unset. Of token and token file only
 // one is set: Java takes the token first, all others the file.
 func (h handout) variables() (set []variable, unset []string) {
 	hide := shadowing[:]
-	if h.IMDS != "" {
-		set = append(set, variable{varIMDS, h.IMDS})
-		hide = append(hide[:len(hide):len(hide)], shadowingIMDS[:]...)
-	} else {
+	switch h.IMDS {
+	case "":
 		set = append(set, variable{varURI, h.URL})
+	case usualIMDS:
+		hide = append(slices.Concat(hide, shadowingIMDS[:]), varIMDS)
+	default:
+		set = append(set, variable{varIMDS, h.IMDS})
+		hide = slices.Concat(hide, shadowingIMDS[:])
 	}
 	switch {
 	case h.IMDS != "": // it takes no authorization token
