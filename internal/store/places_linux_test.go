@@ -100,7 +100,7 @@ func TestStrangeLocks(t *testing.T) {
 			}
 			var u upstream
 			began := time.Now()
-			if _, fetched := update(t, f, all, u.fetch); !fetched || time.Since(began) > time.Second {
+			if _, fetched := update(t, f, all, u.fetch); !fetched || !faults.Within(time.Since(began), time.Second) {
 				t.Errorf("fetched %v after %v", fetched, time.Since(began))
 			}
 		})
