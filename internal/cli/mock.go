@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -208,9 +209,10 @@ func (a *app) mock(ctx context.Context, m mock.Config, withStdin bool) error {
 	signal.Ignore(syscall.SIGPIPE)
 	m.Out = a.stdout
 	err := mock.Run(ctx, m)
+	var op *net.OpError
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return failed(err.Error(), "rolecall mock --imds "+mockListen+" --ecs "+mockListen)
+	case errors.Is(err, syscall.EADDRINUSE) && errors.As(err, &op) && op.Addr != nil:
+		return failed(op.Addr.String()+" is in use already, by another mock or another program", "rolecall mock --imds "+mockListen+" --ecs "+mockListen)
 	case errors.Is(err, fs.ErrPermission):
 		return failed(err.Error(), "choose a port from 1024 on, or 0 for any free one")
 	}

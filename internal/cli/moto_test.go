@@ -60,7 +60,7 @@ func startMoto(t *testing.T, python string) string {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		t.Skipf("moto does not start: %v", err)
+		t.Fatalf("moto does not start: %v", err)
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill() // ours, by its id
@@ -79,13 +79,13 @@ func startMoto(t *testing.T, python string) string {
 			}
 		}
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	select {
 	case url := <-found:
 		return url
 	case <-ctx.Done():
-		t.Skip("moto did not start within a minute")
+		t.Fatal("moto did not start within two minutes")
 	}
 	return ""
 }

@@ -28,12 +28,23 @@ const (
 // binding is one listener that is in force.
 type binding struct {
 	endpoint string
-	wanted   config.ListenAddr // zero: taken over from systemd, or of --link-local; for the life of the process
+	from     origin
+	wanted   config.ListenAddr // where it is from the settings
 	ln       net.Listener
 	url      string
 	open     bool // clients are let in
 	retire   func()
 }
+
+// origin says where a listener is from. No reload changes any but those of the
+// settings.
+type origin int
+
+const (
+	fromSettings  origin = iota
+	fromSystemd          // in place of all that the settings name for its endpoint
+	fromLinkLocal        // beside them
+)
 
 // listen makes the endpoints' servers and binds their listeners: those that
 // systemd hands over, else those of the configuration.
@@ -75,7 +86,7 @@ func (d *daemon) listenECS(s config.Config) error {
 	}
 	if len(handed) > 0 {
 		for _, ln := range handed {
-			d.bind(ecsEndpoint, config.ListenAddr{}, ln)
+			d.bind(binding{endpoint: ecsEndpoint, from: fromSystemd, ln: ln})
 		}
 		return nil
 	}
@@ -84,19 +95,21 @@ func (d *daemon) listenECS(s config.Config) error {
 		return err
 	}
 	for i, ln := range bound {
-		d.bind(ecsEndpoint, s.Listen[i], ln)
+		d.bind(binding{endpoint: ecsEndpoint, wanted: s.Listen[i], ln: ln})
 	}
 	return nil
 }
 
-func (d *daemon) bind(endpoint string, wanted config.ListenAddr, ln net.Listener) {
+// bind adds a listener to those in force. The rest of b is made here.
+func (d *daemon) bind(b binding) {
 	scheme := "http"
-	if endpoint == ecsEndpoint && d.settings.Load().TLS.Cert != "" {
+	if b.endpoint == ecsEndpoint && d.settings.Load().TLS.Cert != "" {
 		scheme = "https"
 	}
+	b.url, b.retire = scheme+"://"+b.ln.Addr().String()+"/", func() { _ = b.ln.Close() }
 	d.boundMu.Lock()
 	defer d.boundMu.Unlock()
-	d.bound = append(d.bound, binding{endpoint: endpoint, wanted: wanted, ln: ln, url: scheme + "://" + ln.Addr().String() + "/", retire: func() { _ = ln.Close() }})
+	d.bound = append(d.bound, b)
 }
 
 // open lets clients in at the listeners that are bound and not open yet: once
@@ -204,14 +217,14 @@ func (d *daemon) rebind(s config.Config) (changes []string, err error) {
 			return nil, err
 		}
 	}
-	if slices.ContainsFunc(bound, func(b binding) bool { return b.endpoint == ecsEndpoint && b.fixed() && !b.linkLocal() }) {
-		delete(wanted, ecsEndpoint) // systemd's, for the life of the process
+	if slices.ContainsFunc(bound, func(b binding) bool { return b.from == fromSystemd }) {
+		delete(wanted, ecsEndpoint)
 	}
 	var fresh []binding
 	for _, name := range []string{ecsEndpoint, imdsEndpoint} {
 		var addrs []config.ListenAddr
 		for _, a := range wanted[name] {
-			if !slices.ContainsFunc(bound, func(b binding) bool { return b.endpoint == name && b.wanted == a }) {
+			if !slices.ContainsFunc(bound, func(b binding) bool { return b.endpoint == name && b.from == fromSettings && b.wanted == a }) {
 				addrs = append(addrs, a)
 			}
 		}
@@ -228,7 +241,7 @@ func (d *daemon) rebind(s config.Config) (changes []string, err error) {
 	}
 	var kept []binding
 	for _, b := range bound {
-		if b.fixed() || slices.Contains(wanted[b.endpoint], b.wanted) {
+		if b.from != fromSettings || slices.Contains(wanted[b.endpoint], b.wanted) {
 			kept = append(kept, b)
 			continue
 		}
@@ -239,18 +252,10 @@ func (d *daemon) rebind(s config.Config) (changes []string, err error) {
 	d.bound = kept
 	d.boundMu.Unlock()
 	for _, b := range fresh {
-		d.bind(b.endpoint, b.wanted, b.ln)
+		d.bind(b)
 		changes = append(changes, "listening on "+b.ln.Addr().String())
 	}
 	return changes, nil
-}
-
-// fixed says whether no reload changes it.
-func (b *binding) fixed() bool { return b.wanted == (config.ListenAddr{}) }
-
-func (b *binding) linkLocal() bool {
-	tcp, ok := b.ln.Addr().(*net.TCPAddr)
-	return ok && tcp.IP.IsLinkLocalUnicast()
 }
 
 // isSelf says whether host (host:port) is one of our own listeners, from which

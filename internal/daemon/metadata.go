@@ -75,7 +75,7 @@ func (d *daemon) listenMetadata(s config.Config) error {
 		return err
 	}
 	for i, ln := range bound {
-		d.bind(imdsEndpoint, s.IMDS.Listen[i], ln)
+		d.bind(binding{endpoint: imdsEndpoint, wanted: s.IMDS.Listen[i], ln: ln})
 	}
 	if !s.LinkLocal {
 		d.sweepLinkLocal()
@@ -110,7 +110,7 @@ func (d *daemon) takeLinkLocal() (err error) {
 		if err != nil {
 			return linkLocalError(err)
 		}
-		d.bind(l.endpoint, config.ListenAddr{}, ln)
+		d.bind(binding{endpoint: l.endpoint, from: fromLinkLocal, ln: ln})
 	}
 	return nil
 }

@@ -31,7 +31,8 @@ func complete(c creds.Credentials, what string) (creds.Credentials, error) {
 	}
 	if c.CanExpire() && c.Lifetime(time.Now()) <= 0 {
 		return creds.Credentials{}, &creds.RetrieveError{Code: creds.Unavailable,
-			Msg: fmt.Sprintf("%s answered with keys that ended at %s", what, c.Expires.UTC().Format(time.RFC3339))}
+			Msg:  fmt.Sprintf("%s answered with keys that ended at %s", what, c.Expires.UTC().Format(time.RFC3339)),
+			Hint: "it cannot renew them now, or its clock or this machine's is wrong"}
 	}
 	if c.RoleName == "" {
 		c.RoleName = creds.RoleNameFromARN(c.RoleARN)

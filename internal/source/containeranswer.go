@@ -24,14 +24,14 @@ type containerAnswer struct {
 }
 
 func (c *container) parse(text []byte) (got creds.Credentials, err error) {
-	hint := "does something else listen there? look at " + relativeURI + " and " + fullURI
+	hint := hintEndpoint
 	var a containerAnswer
 	if json.Unmarshal(text, &a) != nil {
 		return got, unavailable(c.name()+" answered with something that is not the JSON of credentials", hint)
 	}
 	switch {
 	case a.Code != "" && !strings.EqualFold(a.Code, "Success"):
-		return got, unavailable(c.name()+" answered without keys: "+safeCode(a.Code), "")
+		return got, unavailable(c.name()+" answered without keys: "+safeCode(a.Code), "look at the role of the task or pod, and at the log of the agent that serves the endpoint")
 	case a.AccessKeyID == "" || a.SecretAccessKey == "":
 		return got, unavailable(c.name()+" answered without keys", hint)
 	}
@@ -48,6 +48,11 @@ func (c *container) parse(text []byte) (got creds.Credentials, err error) {
 	return got, nil
 }
 
+const (
+	hintEndpoint = "does something else listen there? look at " + relativeURI + " and " + fullURI
+	hintAgent    = "look at the log of the agent that serves the endpoint"
+)
+
 // unanswered is the error for a question without an answer.
 func (c *container) unanswered(err error) error {
 	if errors.Is(err, errElsewhere) {
@@ -56,7 +61,7 @@ func (c *container) unanswered(err error) error {
 	e := unanswered(c.name(), err)
 	switch {
 	case errors.Is(err, errTooLarge):
-		e.Hint = "does something else listen there? look at " + relativeURI + " and " + fullURI
+		e.Hint = hintEndpoint
 	case contextError(err) != nil || isTimeout(err):
 		e.Hint = "the agent behind it may be waiting for AWS, or asked too often"
 	case c.r.cfg.Getenv(relativeURI) != "":
@@ -85,6 +90,10 @@ func (c *container) refused(a *answer, authorized bool) error {
 	case a.status >= 300 && a.status < 400:
 		e.Msg = fmt.Sprintf("%s answered with a redirect (status %d), which is not followed", c.name(), a.status)
 		e.Hint = "write the URL that it leads to into " + fullURI
+	case a.status >= 500:
+		e.Hint = hintAgent
+	default:
+		e.Hint = hintEndpoint
 	}
 	if e.Code != creds.Throttled && e.Code != creds.Unavailable {
 		e.RetryAfter = 0

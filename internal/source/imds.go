@@ -93,7 +93,7 @@ func (i *instance) Retrieve(ctx context.Context) (creds.Credentials, error) {
 			return creds.Credentials{}, err
 		}
 		c.RoleName, c.ObservedAt = role, a.date
-		return i.judge(c, time.Now())
+		return complete(c, "the instance metadata service at "+i.set.host)
 	}
 }
 

@@ -38,7 +38,7 @@ func (i *instance) parse(text []byte) (creds.Credentials, error) {
 	case a.Code != "" && !strings.EqualFold(a.Code, "Success"):
 		return creds.Credentials{}, unavailable(name+" has no credentials: "+safeCode(a.Code), "look at the role and the instance profile: `aws iam get-instance-profile --instance-profile-name NAME`")
 	case a.AccessKeyID == "" || a.SecretAccessKey == "" || a.Token == "" || a.Expiration.IsZero():
-		return creds.Credentials{}, unavailable(name+" answered without keys", "")
+		return creds.Credentials{}, unavailable(name+" answered without keys", hintOther)
 	}
 	return creds.Credentials{
 		AccessKeyID:     a.AccessKeyID,
@@ -47,16 +47,4 @@ func (i *instance) parse(text []byte) (creds.Credentials, error) {
 		Expires:         a.Expiration.UTC(),
 		AccountID:       a.AccountID,
 	}, nil
-}
-
-// judge refuses a document that is whole and yet of no use. One that has ended
-// is what the service hands out while it cannot renew them; what was taken from
-// it before lasts longer.
-func (i *instance) judge(c creds.Credentials, now time.Time) (creds.Credentials, error) {
-	name := "the instance metadata service at " + i.set.host
-	if c.Lifetime(now) <= 0 {
-		return creds.Credentials{}, unavailable(name+" hands out keys that ended at "+c.Expires.Format(time.RFC3339),
-			"it cannot renew them now, or its clock or this machine's is wrong; rolecall goes on asking")
-	}
-	return complete(c, name)
 }

@@ -23,6 +23,7 @@ const (
 	hintSwitchedOn = "switch it on: `aws ec2 modify-instance-metadata-options --instance-id ID --http-endpoint enabled`"
 	hintIsThisEC2  = "does this run on EC2? elsewhere load a profile: `rolecall load` lists all"
 	hintThrottled  = "too much asks it: let programs get their credentials from rolecall, and look for linklocal_allowance_exceeded in `ethtool -S`"
+	hintItsOwn     = "the fault is the service's; where it lasts, on EC2, `aws ec2 describe-instance-status --instance-id ID` tells of the machine's"
 	hintOther      = "does something else listen there? look at " + imdsEndpoint
 )
 
@@ -56,7 +57,7 @@ func (in *visit) refused(q question, a *answer) *creds.RetrieveError {
 		e.Msg, e.Hint = name+" refused: too many requests", hintThrottled
 	case a.status >= 500:
 		e.Code, e.RetryAfter = creds.Unavailable, a.retryAfter
-		e.Msg = string(q) + " " + name + " failed" + status
+		e.Msg, e.Hint = string(q)+" "+name+" failed"+status, hintItsOwn
 	case a.status < 400:
 		e.Code, e.Hint = creds.Unavailable, hintOther
 		e.Msg = fmt.Sprintf("%s %s was answered with status %d", q, name, a.status)

@@ -374,7 +374,7 @@ func TestInstanceRules(t *testing.T) {
 				t.Errorf("%v", c.Lifetime(time.Now()))
 			}
 			clock = http.Header{"Date": {"Thu, 01 Jan 2026 00:00:00 GMT"}}
-			g.fails("imds", creds.Unavailable, "ended at 2026-01-01T00:00:00Z", "goes on asking")
+			g.fails("imds", creds.Unavailable, "ended at 2026-01-01T00:00:00Z", "cannot renew them now")
 		}},
 		{"9 no proxy, no redirects, a bounded body, no compression", func(t *testing.T, g *rig) {
 			if tr := g.r.direct.Transport.(*transport).next; tr.Proxy != nil || !tr.DisableCompression {
