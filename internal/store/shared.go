@@ -96,7 +96,7 @@ func (s *Shared) recall(key string) {
 		s.Fleet.seen(name, e.c.Expires)
 	}
 	if _, dropped, _ := s.File.Failed(key); dropped {
-		s.Fleet.denied.lose(name)
+		s.Fleet.denied.lose(name, s.Fleet.now())
 	}
 }
 
