@@ -81,12 +81,12 @@ func OpenKey(c KeyConfig) (Key, error) {
 	}
 	if dir := c.Getenv("CREDENTIALS_DIRECTORY"); filepath.IsAbs(dir) {
 		path := filepath.Join(dir, CredentialName)
-		text, err := os.ReadFile(path)
+		text, err := privatefile.ReadSecret(path, keyFileLimit)
 		if err == nil {
 			return givenKey(KeyFromCredential, path, text, "head -c 32 /dev/urandom | systemd-creds encrypt --name="+CredentialName+" - "+CredentialName+".cred")
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return Key{}, fmt.Errorf("the systemd credential %s cannot be read: %w", CredentialName, err)
+			return Key{}, fmt.Errorf("the systemd credential %s: %w", CredentialName, err)
 		}
 	}
 	if path := c.Getenv("ROLECALL_STORE_PASSPHRASE_FILE"); path != "" {
