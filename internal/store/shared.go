@@ -44,6 +44,9 @@ func Open(c SharedConfig) (*Shared, error) {
 	}
 	s := &Shared{Key: key}
 	s.File, s.FileErr = NewFile(FileConfig{Dir: c.Key.Dir, Sealer: sealer, Warn: c.Key.Warn})
+	if s.File != nil && c.Key.Make { // who only looks leaves everything as it is
+		s.File.sweep(time.Now())
+	}
 	if c.Fleet.URL != "" {
 		c.Fleet.Sealer, c.Fleet.Warn = sealer, c.Key.Warn
 		s.Fleet, s.FleetErr = NewRedis(c.Fleet)
