@@ -203,7 +203,7 @@ func (a *app) openSessions() source.Sessions {
 	}
 	kept, err := a.storeAt(dirs, store.KeyConfig{Make: true, Warn: func(m string) { a.warn(m, "") }}, store.RedisConfig{})
 	if err != nil {
-		a.warn("an MFA session is not kept: "+err.Error(), "")
+		a.warnOf("an MFA session is not kept", err)
 		return &store.Memory{}
 	}
 	return kept.File

@@ -132,7 +132,7 @@ func (c KeyConfig) passphrase(path string) (Key, error) {
 func (c KeyConfig) salt() ([]byte, error) {
 	path := filepath.Join(c.Dir, saltFile)
 	read := func() ([]byte, error) {
-		text, err := privatefile.Read(path, keyFileLimit)
+		text, err := c.read(path)
 		if err != nil {
 			return nil, err
 		}
@@ -185,7 +185,7 @@ var errKeyLost = errors.New("the key of the store is lost")
 // recorded reads the key file, which holds the key or says that the keychain
 // does.
 func (c KeyConfig) recorded(path string) (Key, error) {
-	text, err := privatefile.Read(path, keyFileLimit)
+	text, err := c.read(path)
 	if err != nil {
 		return Key{}, err
 	}
@@ -212,6 +212,15 @@ func (c KeyConfig) recorded(path string) (Key, error) {
 		return Key{b, KeyInKeychain, path}, nil
 	}
 	return Key{}, errKeyLost
+}
+
+// read returns what is in a file of the store's directory.
+func (c KeyConfig) read(path string) ([]byte, error) {
+	text, err := privatefile.Read(path, keyFileLimit)
+	if info, e := os.Stat(c.Dir); err != nil && e == nil && !info.IsDir() {
+		return nil, privatefile.EnsureDir(c.Dir) // its words are better
+	}
+	return text, err
 }
 
 // make puts a new key into the keychain, or where that cannot be, into the file.

@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -52,7 +52,10 @@ func Open(c SharedConfig) (*Shared, error) {
 		s.Fleet, s.FleetErr = NewRedis(c.Fleet)
 	}
 	if s.File == nil && s.Fleet == nil {
-		return nil, errors.Join(s.FileErr, s.FleetErr)
+		if s.FleetErr != nil {
+			return nil, fmt.Errorf("%w; and %w", s.FileErr, s.FleetErr)
+		}
+		return nil, s.FileErr
 	}
 	return s, nil
 }
