@@ -106,8 +106,10 @@ func (p *process) credentials(ctx context.Context) (creds.Credentials, error) {
 		p.source = "default"
 	}
 	p.alias = p.aliasOf(p.source)
-	if c, ok := p.quick(); ok {
-		return c, nil
+	if asked == "" { // else processAtOnce has looked just now
+		if c, ok := p.quick(); ok {
+			return c, nil
+		}
 	}
 	if asked != "" && len(within) == 0 {
 		c, err := p.ask(ctx)
