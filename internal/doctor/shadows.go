@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -74,7 +75,7 @@ func (v *view) profileHides(walks []Walk, warn func(string, string, []Evidence, 
 			warn("env.profile-hides", variable+" hides the container credentials endpoint", []Evidence{v.value(variable)}, Fix{Command: "unset " + variable})
 		} else {
 			warn("profile.default-hides", "the profile ["+name+"] hides the container credentials endpoint",
-				[]Evidence{{Where: fmt.Sprintf("%s:%d", v.shown(section.File), section.Line), Text: "gives credentials, and every SDK looks there first"}},
+				[]Evidence{{Where: fmt.Sprintf("%s:%d", section.File, section.Line), Text: "gives credentials, and every SDK looks there first"}},
 				Fix{Text: "give that profile another name, or hide the files", Command: "export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null"})
 		}
 		return
@@ -88,7 +89,7 @@ func (v *view) tokens(walks []Walk, warn func(string, string, []Evidence, ...Fix
 	if text == "" || file == "" {
 		return
 	}
-	inFile, err := readSmall(v.path(file))
+	inFile, err := v.readSmall(file)
 	if err != nil || inFile == text {
 		return
 	}
@@ -144,7 +145,7 @@ func (v *view) smaller(walks []Walk, imds int, warn func(string, string, []Evide
 	}
 	v.proxies(walks, warn)
 	if _, region := v.Env.First("AWS_REGION", "AWS_DEFAULT_REGION"); region == "" && len(walks) > 0 {
-		if _, _, section := v.profile(walks[0].SDK); section.Text("region") == "" {
+		if _, named, section := v.profile(walks[0].SDK); section.Text("region") == "" && (named == "" || !errors.Is(v.filesErr, errUnseen)) {
 			warn("region.missing", "no region is set: most services then fail with \"you must specify a region\"",
 				[]Evidence{v.isSet("AWS_REGION"), v.isSet("AWS_DEFAULT_REGION")}, Fix{Command: "export AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1"})
 		}

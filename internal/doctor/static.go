@@ -112,10 +112,10 @@ func (v *view) missingProfile(s Step) Result {
 	if v.files != nil && len(v.files.Names()) == 0 {
 		text = "has no profiles, or is not there"
 	}
-	r.Evidence = append(r.Evidence, Evidence{Where: v.shown(paths.Config), Text: text}, Evidence{Where: v.shown(paths.Credentials), Text: text})
+	r.Evidence = append(r.Evidence, Evidence{Where: paths.Config, Text: text}, Evidence{Where: paths.Credentials, Text: text})
 	if v.files != nil {
 		for _, f := range v.files.Faults() {
-			r.Evidence = append(r.Evidence, Evidence{Where: fmt.Sprintf("%s:%d", v.shown(f.File), f.Line), Text: f.Msg})
+			r.Evidence = append(r.Evidence, Evidence{Where: fmt.Sprintf("%s:%d", f.File, f.Line), Text: f.Msg})
 		}
 		if near := typed.Nearest(name, v.files.Names()); near != "" {
 			r.Fixes = append(r.Fixes, Fix{Text: "it may be meant for " + quote(near), Command: "export " + s.From + "=" + typed.Word(near)})
