@@ -10,6 +10,9 @@ import (
 	"rolecall/internal/doctor"
 )
 
+// maxExplained is how much of the end of stdin is explained.
+const maxExplained = 4 << 20
+
 func (a *app) doctorExplainCommand(f *doctorFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain [TEXT]",
@@ -28,11 +31,14 @@ Exit codes: 0 the text is known, 1 it is not.`,
 				if terminal(a.stdin) {
 					return wrongUsage("no text is given, and stdin is a terminal", `rolecall doctor explain "TEXT"`)
 				}
-				b, err := io.ReadAll(io.LimitReader(a.stdin, 4<<20))
-				if err != nil {
+				end := &tail{max: maxExplained}
+				if _, err := io.Copy(end, a.stdin); err != nil {
 					return err
 				}
-				text = string(b)
+				text = end.String()
+			}
+			if strings.TrimSpace(text) == "" {
+				return failed("there is no text to explain", `rolecall doctor explain "TEXT"`)
 			}
 			symptoms := doctor.Explain(text)
 			if f.asJSON {

@@ -53,7 +53,7 @@ const maxSaid = 64 << 10
 // doctorRun runs a program, with its output on stderr, looks at what it (or
 // what it runs in turn) has for an environment, and explains what it said.
 func (a *app) doctorRun(ctx context.Context, args []string, f *doctorFlags) error {
-	said := &tail{}
+	said := &tail{max: maxSaid}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env, cmd.Stdin = a.environ(), a.stdin
 	out := io.MultiWriter(a.stderr, said)
@@ -117,12 +117,15 @@ func plainExec(err error) string {
 	return strings.TrimPrefix(err.Error(), "fork/exec ")
 }
 
-// tail keeps the last maxSaid bytes of what is written.
-type tail struct{ b bytes.Buffer }
+// tail keeps the last max bytes of what is written.
+type tail struct {
+	b   bytes.Buffer
+	max int
+}
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.b.Write(p)
-	if over := t.b.Len() - maxSaid; over > 0 {
+	if over := t.b.Len() - t.max; over > 0 {
 		t.b.Next(over)
 	}
 	return len(p), nil

@@ -115,3 +115,9 @@ func (a *app) warn(msg, hint string) {
 		fmt.Fprintf(a.stderr, "hint: %s\n", visible(hint))
 	}
 }
+
+// warnOf says that a failure does not stop the command, and what it does.
+func (a *app) warnOf(what string, err error) {
+	f := asFailure(context.Background(), err)
+	a.warn(what+": "+f.msg, f.hint)
+}

@@ -196,6 +196,9 @@ func (a *app) chooseSource(ctx context.Context, o loadOptions) (string, error) {
 	if in == nil {
 		return "", wrongUsage("no SOURCE is named, and there is no terminal to choose one at", "rolecall load PROFILE")
 	}
+	if a.getenv("TERM") == "dumb" {
+		return "", wrongUsage("no SOURCE is named, and this terminal (TERM=dumb) cannot show a list to choose from", "rolecall load PROFILE; rolecall roles lists those of SSO")
+	}
 	entries, more := a.choices(f, all)
 	if len(entries) == 0 && more == nil {
 		return "", failed("the AWS files have no profile with credentials: "+f.Paths.Config+", "+f.Paths.Credentials, "aws configure sso")

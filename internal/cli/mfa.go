@@ -196,15 +196,15 @@ func (a *app) mfaSessions() source.Sessions { return source.LazySessions(a.openS
 func (a *app) openSessions() source.Sessions {
 	dirs, err := a.dirs()
 	if err != nil || dirs.Store == "" {
-		return &source.OwnSessions{}
+		return &store.Memory{}
 	}
 	if c, err := a.readConfig(dirs, ""); err != nil || c.Store == config.StoreMemory {
-		return &source.OwnSessions{}
+		return &store.Memory{}
 	}
 	kept, err := a.storeAt(dirs, store.KeyConfig{Make: true, Warn: func(m string) { a.warn(m, "") }}, store.RedisConfig{})
 	if err != nil {
-		a.warn("an MFA session is not kept: "+err.Error(), "")
-		return &source.OwnSessions{}
+		a.warnOf("an MFA session is not kept", err)
+		return &store.Memory{}
 	}
 	return kept.File
 }

@@ -42,7 +42,7 @@ func (a *app) countdown(ctx context.Context, what string, until time.Time) (stop
 	line := func() string {
 		return fmt.Sprintf("%s, %s left, Ctrl-C to give up", what, span(time.Until(until)+time.Second))
 	}
-	if !terminal(a.stderr) {
+	if !a.redraws() {
 		fmt.Fprintln(a.stderr, line())
 		return func() {}
 	}
@@ -67,6 +67,9 @@ func (a *app) countdown(ctx context.Context, what string, until time.Time) (stop
 		<-ended
 	}
 }
+
+// redraws says whether a line of stderr can be replaced by another one.
+func (a *app) redraws() bool { return terminal(a.stderr) && a.getenv("TERM") != "dumb" }
 
 // overwrite replaces the line that the cursor is on.
 func overwrite(w io.Writer, text string) { fmt.Fprint(w, "\r\x1b[K", text) }

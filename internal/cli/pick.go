@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 	"golang.org/x/term"
 )
 
@@ -53,7 +54,7 @@ func (p *picker) fill(profiles []profile) {
 			if c == len(p.widths) {
 				p.widths = append(p.widths, 0)
 			}
-			p.widths[c] = max(p.widths[c], utf8.RuneCountInString(cell))
+			p.widths[c] = max(p.widths[c], cellWidth(cell))
 		}
 	}
 	p.filter()
@@ -63,15 +64,34 @@ func cells(e *profile) []string {
 	return []string{visible(e.Name), visible(e.Kind), visible(e.identity()), visible(e.Region), visible(e.Note)}
 }
 
-// row is an entry as it is shown, in columns.
+// row is an entry as it is shown, in columns. A long name must not push what
+// follows out of sight.
 func (p *picker) row(i int) string {
 	var b strings.Builder
 	for c, cell := range cells(&p.profiles[i]) {
+		width := p.widths[c]
+		if p.width > 4 {
+			width = min(width, p.width/(2+min(c, 1))) // half of it for the name
+			cell = clip(cell, width)
+		}
 		b.WriteString(cell)
-		b.WriteString(strings.Repeat(" ", p.widths[c]-utf8.RuneCountInString(cell)))
+		b.WriteString(strings.Repeat(" ", width-cellWidth(cell)))
 		b.WriteString(columnGap)
 	}
 	return strings.TrimRight(b.String(), " ")
+}
+
+// title is the question, with the end of what is typed in sight.
+func (p *picker) title() string {
+	question := "Load which profile or role? "
+	if p.width <= 4 || cellWidth(question+p.typed) < p.width {
+		return question + p.typed
+	}
+	typed := p.typed
+	if over := cellWidth("? "+typed) - (p.width - 1); over > 0 {
+		typed = ansi.TruncateLeft(typed, over+1, "…")
+	}
+	return "? " + typed
 }
 
 // searched are the entries as the filter sees them. The sign-in's state is not
@@ -119,7 +139,7 @@ func (p *picker) inSight() int {
 	if p.height == 0 {
 		return 15
 	}
-	return max(3, min(p.height-4, 25))
+	return max(1, min(p.height-4, 25))
 }
 
 func (p *picker) move(by int) {
@@ -195,7 +215,7 @@ func (p *picker) View() tea.View {
 		return tea.NewView("")
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Load which profile or role? %s\n", p.typed)
+	b.WriteString(p.title() + "\n")
 	for i := p.top; i < min(p.top+p.inSight(), len(p.found)); i++ {
 		mark, row := "  ", p.row(p.found[i])
 		if p.width > 4 {
@@ -253,7 +273,7 @@ func pick(ctx context.Context, in *os.File, out io.Writer, environ []string, pro
 	}()
 	// Bubble Tea gets a mere reader: it closes what it polls a terminal with
 	// while it still polls. The reader's last Read ends with the process.
-	_, err = tea.NewProgram(p, tea.WithContext(ctx), tea.WithInput(struct{ io.Reader }{in}), tea.WithOutput(out),
+	_, err = tea.NewProgram(p, tea.WithContext(ctx), tea.WithInput(struct{ io.Reader }{in}), tea.WithOutput(rawOutput(out)),
 		tea.WithEnvironment(environ), tea.WithoutSignalHandler()).Run()
 	switch {
 	case p.taken >= 0:
@@ -262,24 +282,6 @@ func pick(ctx context.Context, in *os.File, out io.Writer, environ []string, pro
 		return profile{}, failed("the terminal cannot be used: "+err.Error(), "rolecall load PROFILE")
 	}
 	return profile{}, errNothingPicked
-}
-
-// screen is where the picker reads and draws: stdin, and stderr, or the
-// terminal itself where stderr is something else, since stdout is for the
-// answer. nil: there is none.
-func (a *app) screen() (in *os.File, out io.Writer, done func()) {
-	if !terminal(a.stdin) {
-		return nil, nil, func() {}
-	}
-	in = a.stdin.(*os.File)
-	if terminal(a.stderr) {
-		return in, a.stderr, func() {}
-	}
-	f, err := os.OpenFile(ttyName, os.O_RDWR, 0)
-	if err != nil {
-		return nil, nil, func() {}
-	}
-	return in, f, func() { _ = f.Close() }
 }
 
 // printable is what may stand in the line that is typed.

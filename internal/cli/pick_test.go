@@ -9,6 +9,7 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"rolecall/test/figure"
 )
@@ -133,6 +134,44 @@ func TestPicker(t *testing.T) {
 		if p := newPicker(many(3)); !press(p, leave) || p.taken != -1 {
 			t.Errorf("%s takes %d", leave, p.taken)
 		}
+	}
+}
+
+// What takes two columns, or is longer than the terminal is wide, pushes nothing
+// out of its place.
+func TestPickerColumns(t *testing.T) {
+	long := strings.Repeat("very-long-", 20)
+	p := newPicker([]profile{{Name: "日本語のアカウント/Admin", Kind: "sso"}, {Name: long, Kind: "sso", Account: "111111111111", Role: long, Note: "signed in"}, {Name: "dev", Kind: "static"}})
+	for _, width := range []int{1, 5, 20, 50, 100, 200} {
+		p.Update(tea.WindowSizeMsg{Width: width, Height: 20})
+		columns := map[int]bool{} // where the second column begins
+		for i, line := range strings.Split(p.View().Content, "\n")[1:4] {
+			plain := strings.NewReplacer("\x1b[1m", "", "\x1b[m", "").Replace(line)
+			if n := ansi.StringWidth(plain); width > 4 && n >= width {
+				t.Errorf("%d columns of %d: %q", n, width, plain)
+			}
+			before, _, ok := strings.Cut(plain, p.profiles[i].Kind)
+			if width < 100 {
+				continue
+			}
+			if columns[ansi.StringWidth(before)] = true; !ok || len(columns) > 1 {
+				t.Errorf("the second column does not begin where it should: %q", plain)
+			}
+			if i == 1 && width == 200 && !strings.Contains(plain, "signed in") {
+				t.Errorf("the state is out of sight: %q", plain)
+			}
+		}
+	}
+	for _, height := range []int{1, 3, 6} {
+		p.Update(tea.WindowSizeMsg{Width: 80, Height: height})
+		if rows := strings.Count(p.View().Content, "\n") + 1; rows > max(3, height) {
+			t.Errorf("%d rows of %d", rows, height)
+		}
+	}
+	p.Update(tea.WindowSizeMsg{Width: 20, Height: 20})
+	p.Update(tea.PasteMsg{Content: "nothing of this kind 日本語"})
+	if title, _, _ := strings.Cut(p.View().Content, "\n"); ansi.StringWidth(title) >= 20 || !strings.HasSuffix(title, "kind 日本語") {
+		t.Errorf("what is typed is out of sight: %q", title)
 	}
 }
 

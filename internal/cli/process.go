@@ -106,8 +106,10 @@ func (p *process) credentials(ctx context.Context) (creds.Credentials, error) {
 		p.source = "default"
 	}
 	p.alias = p.aliasOf(p.source)
-	if c, ok := p.quick(); ok {
-		return c, nil
+	if asked == "" { // else processAtOnce has looked just now
+		if c, ok := p.quick(); ok {
+			return c, nil
+		}
 	}
 	if asked != "" && len(within) == 0 {
 		c, err := p.ask(ctx)
@@ -177,14 +179,13 @@ func (p *process) shared(ctx context.Context, within []string) (creds.Credential
 	warn := func(m string) { p.warn(m, "") }
 	kept, err := p.storeAt(p.dirs, store.KeyConfig{Make: true, Warn: warn}, fleetOf(settings))
 	if err != nil {
-		p.warn("credentials are not kept: "+err.Error(), "")
+		p.warnOf("credentials are not kept", err)
 		return s.Provider.Retrieve(ctx)
 	}
 	defer kept.Close()
 	for _, err := range []error{kept.FileErr, kept.FleetErr} {
 		if err != nil {
-			f := asFailure(ctx, err)
-			p.warn("credentials are not shared as they should be: "+f.msg, f.hint)
+			p.warnOf("credentials are not shared as they should be", err)
 		}
 	}
 	c, err := p.update(ctx, kept, s)
@@ -259,8 +260,7 @@ func mendedHere(err error) bool {
 
 // insteadOf says that what is printed is not what it should be.
 func (p *process) insteadOf(err error) {
-	f := asFailure(context.Background(), err)
-	p.warn("credentials that are still good are printed, for newer ones cannot be had: "+f.msg, f.hint)
+	p.warnOf("credentials that are still good are printed, for newer ones cannot be had", err)
 }
 
 // print writes the JSON of a credential_process: AWS CLI user guide, "Sourcing

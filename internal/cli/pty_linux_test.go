@@ -180,6 +180,12 @@ func TestPickerAtATerminal(t *testing.T) {
 	env := terminalWorld(t)
 	s := atTerminal(t, env, "load")
 	s.see("7 of 7") // static, roles, SSO, and the other role that SSO gives
+	// A terminal in raw mode does not go to the left at a line feed.
+	s.mu.Lock()
+	if drawn := s.shown.String(); strings.Count(drawn, "\n") == 0 || strings.Count(drawn, "\n") != strings.Count(drawn, "\r\n") {
+		t.Errorf("lines do not begin at the left: %q", drawn)
+	}
+	s.mu.Unlock()
 	s.typed("stgn")
 	s.see("1 of 7")
 	s.typed("\r")

@@ -172,7 +172,7 @@ func (a *app) askRoles(ctx context.Context, lists login.Lists, s sso.Session, pr
 			return r.SSOToken(ctx, s, rejected)
 		}}
 	accounts, err := roles.List(ctx)
-	if terminal(a.stderr) && progress != nil {
+	if progress != nil {
 		overwrite(a.stderr, "")
 	}
 	if err != nil {
@@ -187,7 +187,7 @@ func (a *app) askRoles(ctx context.Context, lists login.Lists, s sso.Session, pr
 
 // listProgress shows how far a list has come, on a terminal.
 func (a *app) listProgress(s sso.Session) func(login.Progress) {
-	if !terminal(a.stderr) {
+	if !a.redraws() {
 		return nil
 	}
 	var last time.Time

@@ -214,7 +214,7 @@ func (a *app) clearStore(ctx context.Context, args []string, key bool) (int, err
 			return 0, openErr
 		}
 		n, err := s.Clear(ctx, args[0])
-		if n == 0 && err == nil { // a profile's bare name
+		if n == 0 { // a profile's bare name
 			n, err = s.Clear(ctx, "profile:"+args[0])
 		}
 		return n, err

@@ -2,7 +2,8 @@ package cli
 
 import (
 	"strings"
-	"unicode/utf8"
+
+	"github.com/charmbracelet/x/ansi"
 )
 
 // table aligns columns. Unlike text/tabwriter it does not count colours.
@@ -35,14 +36,14 @@ func (t *table) lines() []string {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+			widths[i] = max(widths[i], cellWidth(c))
 		}
 	}
 	lines := make([]string, len(t.rows))
 	for n, r := range t.rows {
 		var b strings.Builder
 		for i, c := range r {
-			blank := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
+			blank := strings.Repeat(" ", widths[i]-cellWidth(c))
 			if e := t.colour[n][i]; e != "" && c != "" {
 				c = e + c + colourOff
 			}
@@ -53,13 +54,18 @@ func (t *table) lines() []string {
 	return lines
 }
 
-// clip shortens s to at most n characters.
-func clip(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
-		return s
+// clip shortens s to at most n columns.
+func clip(s string, n int) string { return ansi.Truncate(s, max(n, 1), "…") }
+
+// cellWidth is how many columns of a terminal s takes: Chinese and Japanese
+// characters take two, accents that stand beside their letter none.
+func cellWidth(s string) int {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return ansi.StringWidth(s)
+		}
 	}
-	r := []rune(s)
-	return string(r[:max(n-1, 0)]) + "…"
+	return len(s)
 }
 
 const (

@@ -33,6 +33,8 @@ type auditor struct {
 	buf      []byte
 	second   int64 // that stamp tells
 	stamp    []byte
+	what     endpoint.Record // the last one that told of credentials, see whatOf
+	told     []byte          // how the log says it
 	programs programs
 }
 
@@ -47,8 +49,8 @@ func newAuditor(out io.Writer, json bool, level *slog.LevelVar, m *metrics, toke
 
 // Audit counts and keeps a record. It takes no longer than a copy.
 func (a *auditor) Audit(r endpoint.Record) {
-	a.metrics.answered(r)
-	if !a.wanted(r) {
+	a.metrics.answered(&r)
+	if !a.wanted(&r) {
 		return
 	}
 	a.mu.Lock()
@@ -71,11 +73,11 @@ func (a *auditor) Audit(r endpoint.Record) {
 
 // wanted leaves out health checks that went well, and all that the log level
 // leaves out.
-func (a *auditor) wanted(r endpoint.Record) bool {
+func (a *auditor) wanted(r *endpoint.Record) bool {
 	if r.Target.Kind == endpoint.Health || r.Target.Kind == endpoint.HealthOfSlot {
 		return r.Outcome != "ok"
 	}
-	return severity(&r) >= a.level.Level()
+	return severity(r) >= a.level.Level()
 }
 
 func severity(r *endpoint.Record) slog.Level {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,41 @@ func (a *auditor) append(b []byte, r *endpoint.Record) []byte {
 		l.b = append(l.b, '{')
 	}
 	l.stamp(a, r.Time)
+	if r.Expires.IsZero() { // it may hold what the client made up, which is not kept
+		l.answer(a, r)
+	} else {
+		if what := whatOf(r); what != a.what {
+			kept := line{a.told[:0], a.json, false}
+			kept.answer(a, r)
+			a.what, a.told = what, kept.b
+		}
+		l.b = append(l.b, a.told...)
+	}
+	if r.Remote.IsValid() {
+		l.key("remote")
+		l.b = append(l.b, '"')
+		l.b = r.Remote.AppendTo(l.b)
+		l.b = append(l.b, '"')
+	}
+	if r.Agent != "" {
+		l.text("agent", r.Agent)
+	}
+	if a.json {
+		l.b = append(l.b, '}')
+	}
+	return append(l.b, '\n')
+}
+
+// whatOf is a record without what is its own: requests come in runs that
+// otherwise say the same, which is then encoded once.
+func whatOf(r *endpoint.Record) endpoint.Record {
+	what := *r
+	what.Time, what.Remote, what.Agent, what.Peer.Inode = time.Time{}, netip.AddrPort{}, "", 0
+	return what
+}
+
+// answer adds what was answered and to whom.
+func (l *line) answer(a *auditor, r *endpoint.Record) {
 	l.text("level", severity(r).String())
 	l.text("msg", message(r))
 	l.text("endpoint", r.Endpoint)
@@ -42,19 +78,6 @@ func (a *auditor) append(b []byte, r *endpoint.Record) []byte {
 		l.number("pid", int64(r.Peer.PID))
 		l.text("program", r.Peer.Program)
 	}
-	if r.Remote.IsValid() {
-		l.key("remote")
-		l.b = append(l.b, '"')
-		l.b = r.Remote.AppendTo(l.b)
-		l.b = append(l.b, '"')
-	}
-	if r.Agent != "" {
-		l.text("agent", r.Agent)
-	}
-	if a.json {
-		l.b = append(l.b, '}')
-	}
-	return append(l.b, '\n')
 }
 
 // longestRun is how many letters and digits in a row a name may have in the log.

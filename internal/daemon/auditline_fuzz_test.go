@@ -29,6 +29,9 @@ func FuzzAuditLine(f *testing.F) {
 		for _, asJSON := range []bool{true, false} {
 			a := newAuditor(nil, asJSON, nil, nil, creds.NewSecret(fuzzedToken))
 			line := a.append([]byte("before\n"), &r)
+			if again := a.append([]byte("before\n"), &r); !bytes.Equal(line, again) {
+				t.Fatalf("%q is %q the second time", line, again)
+			}
 			line, found := bytes.CutPrefix(line, []byte("before\n"))
 			if !found || len(line) == 0 || line[len(line)-1] != '\n' {
 				t.Fatalf("%q", line)

@@ -25,6 +25,7 @@ import (
 	"rolecall/internal/peer"
 	"rolecall/internal/slot"
 	"rolecall/internal/source"
+	"rolecall/internal/store"
 )
 
 // Config of a daemon.
@@ -89,7 +90,7 @@ type daemon struct {
 	audit      *auditor
 	peers      *peer.Lookup    // nil: the kernel cannot tell
 	closeStore func()          // nil: nothing to close
-	sessions   source.Sessions // where MFA sessions outlive this process; nil: nowhere
+	sessions   source.Sessions // where MFA sessions are kept
 	kept       *control.Store  // where credentials are kept beside the slots; nil when Private
 	store      slot.Store      // that place
 
@@ -185,6 +186,7 @@ func start(c Config) (*daemon, error) {
 	}
 	d.metrics, d.notices = newMetrics(), newNotices()
 	d.audit = newAuditor(c.Stderr, useJSON(c, settings.Log), &d.level, d.metrics, d.token)
+	d.sessions = &store.Memory{}
 	d.store = d.keep(settings)
 	d.table = slot.New(slot.Config{
 		Store:   d.store,

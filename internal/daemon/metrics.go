@@ -42,7 +42,7 @@ func (m *metrics) handler() http.Handler {
 	})
 }
 
-func (m *metrics) answered(r endpoint.Record) {
+func (m *metrics) answered(r *endpoint.Record) {
 	if r.IMDSv1 {
 		m.v1.Inc()
 	}

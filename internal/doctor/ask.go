@@ -68,6 +68,7 @@ func netFault(err error) (fault, say string) {
 	var unknown x509.UnknownAuthorityError
 	var cert *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
+	var addr *net.AddrError
 	switch {
 	case errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded):
 		return "timeout", "no answer within a second"
@@ -81,6 +82,8 @@ func netFault(err error) (fault, say string) {
 		return "refused", "nothing listens there: the connection is refused"
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL):
 		return "unreachable", "there is no way to it from here"
+	case errors.As(err, &addr):
+		return "broken", "its port or address is none"
 	case errors.Is(err, syscall.ECONNRESET):
 		return "broken", "the connection is cut"
 	}

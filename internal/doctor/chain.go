@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -145,8 +146,9 @@ func (v *view) identity(s SDK) Step {
 		return step
 	}
 	step.State = Taken
-	text, err := readSmall(v.path(file))
+	text, err := v.readSmall(file)
 	switch {
+	case errors.Is(err, errUnseen):
 	case err != nil:
 		step.State, step.Cause, step.Stops = Broken, "web-identity.file", s.NoFile != Next
 		step.Note = file + " cannot be read: " + plain(err)
@@ -161,6 +163,11 @@ func (v *view) profileStep(s SDK, known []Way) Step {
 	name, variable, section := v.profile(s)
 	step := Step{Kind: KindProfile, From: variable}
 	switch {
+	case errors.Is(v.filesErr, errUnseen):
+		if variable != "" {
+			step.State, step.Note = Taken, "the profile "+name+"; "+errUnseen.Error()
+		}
+		return step
 	case v.filesErr != nil:
 		step.State, step.Cause, step.Note = Broken, "files.unreadable", "the AWS files cannot be read"
 		step.Stops = s.Missing != Next
@@ -173,7 +180,7 @@ func (v *view) profileStep(s SDK, known []Way) Step {
 		return step
 	}
 	if step.From == "" {
-		step.From = fmt.Sprintf("%s:%d", v.shown(section.File), section.Line)
+		step.From = fmt.Sprintf("%s:%d", section.File, section.Line)
 	}
 	have := ways(section)
 	for _, w := range known {

@@ -3,11 +3,12 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -19,83 +20,89 @@ const (
 	slowLimit = 500 * time.Millisecond
 )
 
-// containers asks each container endpoint that an SDK ends at, all at once.
-func (s *survey) containers(ctx context.Context, c Config) []Result {
-	type target struct {
-		url, from string
-		token     token
-		sdks      []string
-	}
-	var targets []*target
+// attempt is a request for container credentials as some SDKs send it. The URL is
+// the same for all that get this far; Java may send another token.
+type attempt struct {
+	url, from string
+	token     token
+	sdks      []string
+}
+
+func (s *survey) attempts() (list []attempt) {
 	for _, w := range s.walks {
 		m := w.Match()
 		if m == nil || m.Kind != KindContainer || m.State != Taken {
 			continue
 		}
-		var t *target
-		for _, have := range targets {
-			if have.url == m.URL {
-				t = have
+		t := s.token(w.SDK)
+		same := func(l attempt) bool { return l.token.text == t.text && (l.token.err == nil) == (t.err == nil) }
+		if i := slices.IndexFunc(list, same); i >= 0 {
+			list[i].sdks = append(list[i].sdks, w.SDK.Name)
+			continue
+		}
+		list = append(list, attempt{m.URL, m.From, t, []string{w.SDK.Name}})
+	}
+	return list
+}
+
+// containers asks the container endpoint as the SDKs do that end at it.
+func (s *survey) containers(ctx context.Context, c Config) (results []Result) {
+	attempts := s.attempts()
+	for i, t := range attempts {
+		if why := s.unasked(c, t.token); why != "" {
+			results = append(results, Result{Outcome: Skipped, Summary: "the container endpoint was not asked", Why: why})
+			continue
+		}
+		header := http.Header{"Accept": {"application/json"}}
+		if t.token.text != "" {
+			header.Set("Authorization", t.token.text)
+		}
+		a := ask(ctx, http.MethodGet, t.url, header)
+		if skewed, ok := a.skewed(); ok && i == 0 {
+			results = append(results, skewed)
+		}
+		r := s.container(a, t, c.now())
+		if len(attempts) > 1 && a.fault == "" {
+			r.Evidence = append(r.Evidence, Evidence{Text: "asked with the token of " + strings.Join(t.sdks, ", ")})
+			if r.Outcome == Failed && len(t.sdks) < enough {
+				r.Outcome = Warning
 			}
 		}
-		if t == nil {
-			t = &target{url: m.URL, from: m.From, token: s.token(w.SDK)}
-			targets = append(targets, t)
+		results = append(results, r)
+		if a.fault != "" {
+			break // no answer, whatever the token
 		}
-		t.sdks = append(t.sdks, w.SDK.Name)
-	}
-	if len(targets) > 0 {
-		if why := s.unasked(c, targets[0].url); why != "" {
-			return []Result{{Outcome: Skipped, Summary: "the container endpoint was not asked", Why: why}}
-		}
-	}
-	// A link in another root directory may lead out of it, too.
-	if (s.Others || s.Root != "") && len(targets) > 0 && targets[0].token.file {
-		return []Result{{Outcome: Skipped, Summary: "the container endpoint was not asked",
-			Why: "the program is another user's or a container's, and no file that it names is sent: run rolecall doctor as that user, or in the container"}}
-	}
-	found := make([][]Result, len(targets))
-	var all sync.WaitGroup
-	for i, t := range targets {
-		all.Go(func() { found[i] = s.container(ctx, c, t.url, t.from, t.token) })
-	}
-	all.Wait()
-	var results []Result
-	for _, f := range found {
-		results = append(results, f...)
 	}
 	return results
 }
 
-// unasked says why an endpoint is not asked, "" when it is.
-func (s *survey) unasked(c Config, text string) string {
-	if c.Offline {
+// unasked says why an endpoint is not asked with this token, "" when it is.
+func (s *survey) unasked(c Config, t token) string {
+	switch {
+	case c.Offline:
 		return "--offline: no endpoint is asked"
+	case s.Elsewhere != "":
+		return s.Elsewhere
+	case errors.Is(t.err, errUnseen):
+		return "the file with the authorization token cannot be seen from here"
+	case t.file && (s.Others || s.Root != ""):
+		return "the program is another user's or a container's, and no file that it names is sent: run rolecall doctor as that user, or in the container"
 	}
-	return s.Elsewhere
+	return ""
 }
 
-// container asks one container endpoint as an SDK does.
-func (s *survey) container(ctx context.Context, c Config, text, from string, t token) []Result {
-	header := http.Header{"Accept": {"application/json"}}
-	if t.text != "" {
-		header.Set("Authorization", t.text)
-	}
-	a := ask(ctx, http.MethodGet, text, header)
-	r := s.judgeContainer(a, c.now(), t)
-	r.Evidence = append([]Evidence{{Where: from, Text: shownURL(text)}}, r.Evidence...)
+// container is what an answer means, with what was asked.
+func (s *survey) container(a answer, t attempt, now time.Time) Result {
+	r := s.judgeContainer(a, now, t.token)
+	r.Evidence = append([]Evidence{{Where: t.from, Text: shownURL(t.url)}}, r.Evidence...)
 	if a.fault == "" {
 		r.Evidence = append(r.Evidence, Evidence{Text: fmt.Sprintf("answered with status %d in %s", a.status, span(a.took))})
 	}
-	if hides := from == varRelative && s.Env.Get(varFull) != ""; hides && r.Outcome == Failed {
+	if hides := t.from == varRelative && s.Env.Get(varFull) != ""; hides && r.Outcome == Failed {
 		r.Cause, r.Summary = "container.relative-hides-full", varRelative+" is stale and hides "+varFull+": "+r.Summary
 		r.Fixes = []Fix{{Text: "every SDK takes the relative one", Command: "unset " + varRelative}}
 	}
-	results := []Result{r}
-	if skewed, ok := a.skewed(); ok {
-		results = append([]Result{skewed}, results...)
-	}
-	return results
+	return r
 }
 
 // judgeContainer says what an answer means for SDKs.
@@ -112,7 +119,7 @@ func (s *survey) judgeContainer(a answer, now time.Time, t token) Result {
 		return bad("refused", "the container endpoint is not there: "+a.say, Fix{Text: "outside of ECS unset the variable", Command: "unset " + varRelative + " " + varFull})
 	case a.fault == "timeout":
 		return bad("timeout", "the container endpoint gives no answer within a second, which is all that PHP, JavaScript and Java wait",
-			Fix{Text: "look at its load, and at firewalls between", Command: "rolecall doctor ecs"})
+			Fix{Text: "look at the load of the server, and at firewalls between"})
 	case a.fault != "":
 		return bad(a.fault, "the container endpoint cannot be asked: "+a.say, Fix{Text: "compare the URL with what the server says it serves"})
 	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:

@@ -14,8 +14,8 @@ type Symptom struct {
 	// Title is the text as users see it, … for what differs.
 	Title string `json:"title"`
 	SDKs  string `json:"sdks"` // whose text it is
-	// All of the parts of one of these lists must stand in the text, in any
-	// order; small letters, single blanks.
+	// All of the parts of one of these lists must stand in the text, near each
+	// other and in any order; small letters, single blanks.
 	Any [][]string `json:"-"`
 	// Causes, the most likely first.
 	Causes []Likely `json:"causes"`
@@ -29,14 +29,20 @@ type Likely struct {
 	Fix   string `json:"fix"`   // what to change
 }
 
-// maxExplained is how much of a pasted text is looked at.
-const maxExplained = 256 << 10
+const (
+	// maxExplained is how much of the end of a text is looked at: the last
+	// error of a log is the one that hurts.
+	maxExplained = 4 << 20
+	// near is how many bytes the parts of one error may lie apart, so that those
+	// of different lines of a log are not taken together.
+	near = 2000
+)
 
 // Explain finds the symptoms in a text, the best match first: the one whose
 // matching parts are longest.
 func Explain(text string) []Symptom {
 	if len(text) > maxExplained {
-		text = text[:maxExplained]
+		text = text[len(text)-maxExplained:]
 	}
 	text = flatten(text)
 	type match struct {
@@ -61,19 +67,31 @@ func Explain(text string) []Symptom {
 	return symptoms
 }
 
-// score is the length of all parts, 0 when one of them is not there.
-func score(text string, parts []string) (n int) {
-	for _, p := range parts {
-		if !strings.Contains(text, p) {
+// score is the length of all parts, 0 when they do not stand near each other.
+func score(text string, parts []string) int {
+	for from := 0; ; {
+		at := strings.Index(text[from:], parts[0])
+		if at < 0 {
 			return 0
 		}
-		n += len(p)
+		at += from
+		from = at + len(parts[0])
+		around, n := text[max(0, at-near):min(len(text), from+near)], 0
+		for _, p := range parts {
+			if !strings.Contains(around, p) {
+				n = 0
+				break
+			}
+			n += len(p)
+		}
+		if n > 0 {
+			return n
+		}
 	}
-	return n
 }
 
 // flatten makes one line of small letters out of what was pasted: line breaks,
-// colours of a terminal, and typographic quotes do not matter.
+// colours and boxes of a terminal, and typographic quotes do not matter.
 func flatten(text string) string {
 	var b strings.Builder
 	blank := true
@@ -91,7 +109,7 @@ func flatten(text string) string {
 		case r == '“' || r == '”':
 			r = '"'
 		}
-		if unicode.IsSpace(r) || unicode.IsControl(r) {
+		if unicode.IsSpace(r) || unicode.IsControl(r) || r >= '─' && r <= '╿' { // Terraform draws a box around its errors
 			if !blank {
 				b.WriteByte(' ')
 			}

@@ -17,7 +17,7 @@ func pasted() [][3]string {
 		{"cURL error 28: Connection timed out after 1000 milliseconds", "php.curl-28", "php-fpm.clear-env"},
 		{"cURL error 28: Operation timed out after 1001 milliseconds with 0 bytes received", "php.curl-28", "php-fpm.clear-env"},
 		{"cURL error 7: Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to server", "php.curl-7", "php-fpm.clear-env"},
-		{"cURL error 6: Could not resolve host: sts.eu-west1.amazonaws.com", "php.curl-6", "container.host"},
+		{"cURL error 6: Could not resolve host: aws-proxy", "php.curl-6", "container.host"},
 		{"Error retrieving credential from ECS (cURL error 7: Failed to connect)", "php.ecs", "container.refused"},
 		{"Uri 'http://host.docker.internal:4144/creds' contains an unsupported host.", "php.ecs-host", "container.host"},
 		{"Client error: `GET http://169.254.170.2` resulted in a `404 Not Found` response", "php.ecs-404", "php-fpm.clear-env"},
@@ -27,7 +27,7 @@ func pasted() [][3]string {
 		{"botocore.exceptions.NoCredentialsError: Unable to locate credentials", "python.no-credentials", "chain.empty"},
 		{"botocore.exceptions.PartialCredentialsError: Partial credentials found in env, missing: AWS_SECRET_ACCESS_KEY", "python.partial", "env.partial-keys"},
 		{"The config profile (dev) could not be found", "python.profile", "profile.missing"},
-		{"Error when retrieving credentials from container-role: Error retrieving metadata: Received non 200 response 401 from container metadata", "python.metadata", "container.refused"},
+		{"Error when retrieving credentials from container-role: Error retrieving metadata: Received something from container metadata", "python.metadata", "container.refused"},
 		{"ValueError: Unsupported host 'host.docker.internal'.  Can only retrieve metadata from a loopback address or one of these hosts: Can only retrieve metadata from these hosts", "python.host", "container.host"},
 		{"ValueError: Auth token value is not a legal header value", "python.newline", "container.token-newline"},
 		{"Error when retrieving credentials from iam-role: Credential refresh failed, response did not contain: access_key", "python.iam-role", "imds.throttled"},
@@ -77,6 +77,63 @@ func pasted() [][3]string {
 		{"dial tcp 169.254.170.2:80: i/o timeout", "ecs.unreachable", "container.relative-hides-full"},
 		{"dial tcp 169.254.169.254:80: connect: no route to host", "imds.unreachable", "chain.empty"},
 		{"GET http://169.254.169.254/latest/meta-data/: 401 - Unauthorized", "imds.401", "imds.v1-client"},
+		// Texts that users pasted into the trackers of the SDKs.
+		{"Error retrieving credential from ECS (Client error: `GET http://169.254.170.2` resulted in a `404 Not Found` response: 404 page not found )", "php.ecs-404", "php-fpm.clear-env"},
+		{"Aws\\Exception\\CredentialsException: Error retrieving credentials from the instance profile metadata server. (cURL error 28: Connection timed out after 1001 milliseconds (see http://curl.haxx.se/libcurl/c/libcurl-errors.html))", "php.instance-profile-timeout", "php-fpm.clear-env"},
+		{"Error retrieving credentials from the instance profile metadata server. (cURL error 7: Failed to connect to 169.254.169.254 port 80: No route to host", "php.instance-profile-refused", "php-fpm.clear-env"},
+		{"Error retrieving credentials from the instance profile metadata server. (Client error: `GET http://169.254.169.254/latest/meta-data/iam/security-credentials/` resulted in a `404 Not Found`", "php.instance-profile-404", "imds.no-role"},
+		{"PHP Fatal error:  Uncaught Aws\\Exception\\CredentialsException: Unexpected instance profile response code:  in /var/app/current/InstanceProfileProvider.php:96", "imds.no-keys", "imds.role-refused"},
+		{"Error retrieving credential from ECS (Client error: `GET http://169.254.170.23/v1/credentials` resulted in a `400 Bad Request` response:\nService account token cannot be empty", "php.eks-token-empty", "php-fpm.clear-env"},
+		{"Error retrieving credentials from container metadata after attempt 4/3 (cURL error 28: Operation timed out after 1001 milliseconds with 0 bytes received for http://169.254.170.2/v2/credentials/x)", "php.ecs-timeout", "container.timeout"},
+		{"Error retrieving credentials from container metadata (Client error: `GET http://127.0.0.1:4144/` resulted in a `403 Forbidden` response", "php.ecs-token", "container.unauthorized"},
+		{"Error retrieving credentials from container metadata (Client error: `GET http://169.254.170.2/v2/credentials/x` resulted in a `404 Not Found` response", "php.ecs-gone", "container.not-found"},
+		{"Error executing \"PutObject\" on \"https://b.s3.amazonaws.com/x\"; AWS HTTP error: cURL error 28: Operation timed out after 60001 milliseconds with 12345 out of 99999 bytes received", "php.curl-aws", "network.aws"},
+		{"Error executing \"PutObject\"; AWS HTTP error: cURL error 6: Could not resolve host: b.s3.eu-west-1a.amazonaws.com", "aws.endpoint", "region.invalid"},
+		{"InvalidArgumentException: Missing required client configuration options:\n\nregion: (string)\n\n  A \"region\" configuration value is required for the \"s3\" service", "cli.region", "region.missing"},
+		{"CredentialsException: Error reading WebIdentityTokenFile from /var/run/secrets/eks.amazonaws.com/serviceaccount/token", "aws.web-identity-file", "web-identity.file"},
+		{"curl: (7) Failed to connect to 169.254.170.2 port 80 after 0 ms: Couldn't connect to server", "ecs.unreachable", "container.relative-hides-full"},
+		{"botocore.exceptions.CredentialRetrievalError: Error when retrieving credentials from container-role: Error retrieving metadata: Received error when attempting to retrieve container metadata: Could not connect to the endpoint URL: \"http://localhost:39279/2016-11-01/credentialprovider/\"", "python.metadata", "container.refused"},
+		{"botocore.exceptions.CredentialRetrievalError: Error when retrieving credentials from container-role: Error retrieving metadata: Received non 200 response 401 from container metadata: Unauthorized", "python.metadata-token", "container.unauthorized"},
+		{"Error when retrieving credentials from container-role: Error retrieving metadata: Received error when attempting to retrieve container metadata: Read timeout on endpoint URL: \"http://169.254.170.2/v2/credentials/x\"", "python.metadata-timeout", "container.timeout"},
+		{"Error when retrieving credentials from container-role: Error retrieving metadata: Received non 200 response 404 from container metadata: not found", "python.metadata-gone", "container.not-found"},
+		{"ValueError: Unsupported host 'host.docker.internal'.  Can only retrieve metadata from a loopback address or one of these hosts: 169.254.170.2, 169.254.170.23, fd00:ec2::23, localhost", "python.host", "container.host"},
+		{"An error occurred (ExpiredTokenException) when calling the AssumeRoleWithWebIdentity operation: Token expired: current date/time 1699999 must be before the expiration date/time 1699998", "aws.web-identity-expired", "web-identity.expired"},
+		{"An error occurred (InvalidIdentityToken) when calling the AssumeRoleWithWebIdentity operation: No OpenIDConnect provider found in your account for https://oidc.eks", "aws.web-identity", "web-identity.trust"},
+		{"botocore.exceptions.EndpointConnectionError: Could not connect to the endpoint URL: \"https://s3.eu-west1.amazonaws.com/\"", "aws.endpoint", "region.invalid"},
+		{"botocore.exceptions.InvalidRegionError: Provided region_name 'eu west 1' doesn't match a supported format.", "aws.endpoint", "region.invalid"},
+		{"botocore.exceptions.InvalidConfigError: The source profile \"base\" must have credentials.", "aws.profile-chain", "profile.source-missing"},
+		{"Partial credentials found in assume-role, missing: source_profile or credential_source", "aws.profile-chain", "profile.source-missing"},
+		{"botocore.exceptions.InfiniteLoopConfigError: Infinite loop in credential configuration detected. Attempting to load from profile a which has already been visited.", "aws.profile-chain", "profile.source-missing"},
+		{"botocore.exceptions.ConfigParseError: Unable to parse config file: /root/.aws/config", "aws.files", "files.unreadable"},
+		{"An error occurred (AccessDenied) when calling the AssumeRole operation: MultiFactorAuthentication failed with invalid MFA one time pass code.", "aws.mfa", "profile.mfa"},
+		{"An error occurred (AuthFailure) when calling the DescribeInstances operation: AWS was not able to validate the provided access credentials", "aws.invalid-client-token", "env.session-token-missing"},
+		{"An error occurred (InvalidAccessKeyId) when calling the ListBuckets operation: The AWS Access Key Id you provided does not exist in our records.", "aws.invalid-client-token", "env.session-token-missing"},
+		{"Error: TimeoutError\n    at ClientRequest.<anonymous> (/node_modules/@aws-sdk/credential-provider-imds/dist/cjs/remoteProvider/httpRequest.js:17:20)", "js.timeout", "chain.empty"},
+		{"ProviderError: Unable to connect to instance metadata service", "js.timeout", "chain.empty"},
+		{"CredentialsProviderError: The container metadata credential provider cannot be used unless the AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI environment variable is set", "js.container-unset", "env.lost"},
+		{"CredentialsProviderError: The SSO session token associated with profile=dev was not found or is invalid. To refresh this SSO session run 'aws sso login' with the corresponding profile.", "cli.sso-expired", "profile.login-needed"},
+		{"TokenProviderError: Token is expired. To refresh this SSO session run 'aws sso login' with the corresponding profile.", "cli.sso-expired", "profile.login-needed"},
+		{"Error: Resolved credential object is not valid", "aws.empty-keys", "env.empty-keys"},
+		{"│ AWS Error: failed to refresh cached credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata,\n│ access disabled to EC2 IMDS via client option, or \"AWS_EC2_METADATA_DISABLED\" environment variable\n│", "go.imds-disabled", "chain.empty"},
+		{"Error: failed to refresh cached credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata, http response error StatusCode: 404, request to EC2 IMDS failed", "go.imds-404", "imds.no-role"},
+		{"AWS Error: failed to refresh cached credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata, exceeded maximum number of attempts, 3, request send failed, Get \"http://169.254.169.254/latest/meta-data/iam/security-credentials/\": dial tcp 169.254.169.254:80: i/o timeout", "go.imds", "chain.empty"},
+		{"operation error S3: ListBuckets, get identity: get credentials: failed to refresh cached credentials, static credentials are empty", "aws.empty-keys", "env.empty-keys"},
+		{"get credentials: failed to refresh cached credentials, failed to load credentials, exceeded maximum number of attempts, 3, : Get \"http://127.0.0.1:4144/\": dial tcp 127.0.0.1:4144: connect: connection refused", "go.endpoint", "container.refused"},
+		{"failed to refresh cached credentials, failed to retrieve jwt from provide source, unable to read file at /var/run/secrets/eks.amazonaws.com/serviceaccount/token: open: permission denied", "aws.web-identity-file", "web-identity.file"},
+		{"operation error S3: ListBuckets, failed to resolve service endpoint, endpoint rule error, A region must be set when sending requests to S3.", "cli.region", "region.missing"},
+		{"software.amazon.awssdk.core.exception.SdkClientException: The requested metadata is not found at http://169.254.169.254/latest/meta-data/iam/security-credentials/", "imds.no-role", "imds.no-role"},
+		{"com.amazonaws.SdkClientException: Unable to load AWS credentials from any provider in the chain: [EnvironmentVariableCredentialsProvider: Unable to load AWS credentials from environment variables, com.amazonaws.auth.EC2ContainerCredentialsProviderWrapper@1b2: Failed to connect to service endpoint: ]", "java.chain", "chain.empty"},
+		{"To use web identity tokens, the 'sts' service module must be on the class path.", "java.module", "sdk.module"},
+		{"Unable to load credentials. Access key or secret key are null", "imds.no-keys", "imds.role-refused"},
+		{"Aws::Errors::MissingRegionError: No region was provided. Configure the `:region` option or export the region name to ENV['AWS_REGION']", "cli.region", "region.missing"},
+		{"Aws::Errors::NoSourceProfileError: Profile dev has a role_arn, and source_profile, but the source_profile does not have credentials.", "aws.profile-chain", "profile.source-missing"},
+		{"Amazon.Runtime.AmazonClientException: Failed to resolve AWS credentials. The credential providers used to search for credentials returned the following errors:\n\nException 1 of 4: Unable to find the 'default' profile in CredentialProfileStoreChain.", "dotnet.metadata", "chain.empty"},
+		{"Amazon.Runtime.AmazonClientException: No RegionEndpoint or ServiceURL configured", "cli.region", "region.missing"},
+		{"provider failed to provide credentials provider=EcsContainer error=the credentials provider was not properly configured: invalid full URI for ECS provider (URI did not refer to the loopback interface): http://169.254.170.23/v1/credentials", "eks.old-sdk", "sdk.old"},
+		{"invalid full URI for ECS provider (URI did not refer to the loopback interface): http://host.docker.internal:4144/", "rust.host", "container.host"},
+		{"dial tcp 169.254.170.23:80: connect: connection refused", "eks.unreachable", "container.refused"},
+		{"{\"code\":\"InvalidIdInRequest\",\"message\":\"CredentialsV2Request: Credentials not found\",\"HTTPErrorCode\":400}", "ecs.gone", "container.not-found"},
+		{"ECS was unable to assume the role 'arn:aws:iam::123456789012:role/app' that was provided for this task.", "ecs.role", "role.trust"},
 	}
 }
 
@@ -99,10 +156,16 @@ func TestExplain(t *testing.T) {
 			t.Errorf("no text of %s is tried", s.ID)
 		}
 	}
-	for _, none := range []string{"", " ", "hello", "all is well", strings.Repeat("x", 1<<20)} {
+	for _, none := range []string{"", " ", "hello", "all is well", "permission denied", "Connection timed out", strings.Repeat("x", 1<<20),
+		"GET http://169.254.169.254/\n" + strings.Repeat("all is well\n", 500) + "401"} {
 		if got := Explain(none); got != nil {
 			t.Errorf("%.20q: %v", none, ids(got))
 		}
+	}
+	// The last error of a long log is found, whatever stands before and after.
+	noise := strings.Repeat("2026-01-02 03:04:05 INFO all is well\n", 1<<17)
+	if got := Explain(noise + "Unable to locate credentials\n" + noise[:1<<20]); len(got) == 0 || got[0].ID != "python.no-credentials" {
+		t.Errorf("in a log: %v", ids(got))
 	}
 	t.Logf("%d symptoms, %d texts", len(Symptoms()), len(pasted()))
 }

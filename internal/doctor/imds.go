@@ -30,7 +30,7 @@ func (s *survey) metadata(ctx context.Context, c Config) []Result {
 	if base == "" {
 		return nil
 	}
-	if why := s.unasked(c, base); why != "" {
+	if why := s.unasked(c, token{}); why != "" {
 		return []Result{{Outcome: Skipped, Summary: "the instance metadata service was not asked", Why: why}}
 	}
 	results := IMDS{Base: base, From: from, Now: c.now}.Check(ctx)
@@ -112,7 +112,7 @@ func (m IMDS) evidence(put, bare answer) []Evidence {
 	default:
 		v1 = fmt.Sprintf("without a token: status %d", bare.status)
 	}
-	where := Evidence{Where: m.Base, Text: "token: " + words(put)}
+	where := Evidence{Where: shownURL(m.Base), Text: "token: " + words(put)}
 	list := []Evidence{where, {Text: v1}}
 	if m.From != "" {
 		list = append([]Evidence{{Where: m.From, Text: "names this endpoint"}}, list...)
@@ -134,7 +134,7 @@ func (m IMDS) judgeToken(put, bare answer) (Result, bool) {
 	case put.fault == "timeout" && bare.fault == "" && bare.status > 0:
 		return imdsFault("hop-limit", "the IMDS token never arrives, though the service answers: the hop limit is too low for this container",
 			Fix{Text: "allow one more hop", Command: options + "--http-put-response-hop-limit 2"},
-			Fix{Text: "or let the container share the host's network, or serve it", Command: "rolecall serve --load imds"}), true
+			Fix{Text: "let the container share the host's network, or serve it", Command: "rolecall serve --load imds"}), true
 	case put.fault == "refused":
 		return imdsFault("refused", "there is no instance metadata service: "+put.say, Fix{Text: "outside of EC2 set other credentials, and switch it off", Command: "export AWS_EC2_METADATA_DISABLED=true"}), true
 	case put.fault == "unreachable":
@@ -178,6 +178,9 @@ func (m IMDS) judgeList(list answer) (Result, string) {
 			Fix{Text: "attach an instance profile", Command: "aws ec2 associate-iam-instance-profile --instance-id INSTANCE --iam-instance-profile Name=PROFILE"}), ""
 	case list.status == http.StatusTooManyRequests, list.status == http.StatusServiceUnavailable:
 		return imdsFault("throttled", fmt.Sprintf("the instance metadata service throttles (status %d)", list.status), Fix{Text: "ask it from one place only", Command: "rolecall serve --load imds"}), ""
+	case list.status == http.StatusUnauthorized:
+		return imdsFault("token-forgotten", "the instance metadata service refuses the token that it has just given (status 401)",
+			Fix{Text: "this is no EC2: the emulator or proxy that answers forgets its tokens, or there are several behind one address"}), ""
 	case list.status != http.StatusOK:
 		return imdsFault("unavailable", fmt.Sprintf("the list of roles fails (status %d)", list.status), Fix{Text: "try again; SDKs do"}), ""
 	case len(role) > 128 || strings.ContainsAny(role, "<>{}\" /"):

@@ -145,7 +145,7 @@ func (s *survey) empty(imds string) Result {
 			{Text: "on ECS the container has " + varRelative + ": look at whoever starts the program", Command: "rolecall doctor --pid PID"},
 		}}
 	if s.files != nil && len(s.files.Names()) > 0 {
-		r.Evidence = append(r.Evidence, Evidence{Where: s.shown(s.paths().Config), Text: "has the profiles " + strings.Join(head(s.files.Names(), 8), ", ") + "; none is named, and none is called default"})
+		r.Evidence = append(r.Evidence, Evidence{Where: s.paths().Config, Text: "has the profiles " + strings.Join(head(s.files.Names(), 8), ", ") + "; none is named, and none is called default"})
 		r.Fixes = append([]Fix{{Text: "name one of them", Command: "export AWS_PROFILE=" + typed.Word(s.files.Names()[0])}}, r.Fixes...)
 	}
 	if imds == "" {
@@ -215,6 +215,9 @@ func (w Walk) words(v *view) string {
 		return "the web identity token of " + varIdentity
 	case m.Kind == KindProfile:
 		name, _, _ := v.profile(w.SDK)
+		if m.Way == "" {
+			return m.Note
+		}
 		return "the profile " + name + " (" + string(m.Way) + ")"
 	}
 	return shownURL(m.URL)

@@ -196,7 +196,7 @@ func TestIMDSAnswers(t *testing.T) {
 		{"v1 only", true, false, []fakeaws.Fault{{Match: "imds:token", Status: 404}}, "imds.v1-only"},
 		{"no token", false, false, []fakeaws.Fault{{Match: "imds:token", Status: 404}}, "imds.no-token"},
 		{"empty token", false, false, []fakeaws.Fault{{Match: "imds:token", EmptyKeys: true}}, "imds.token-empty"},
-		{"token without ttl", false, false, []fakeaws.Fault{{Match: "imds:token", Body: []byte("x")}}, "imds.unavailable"}, // the fake does not know it
+		{"a token that the fake does not know", false, false, []fakeaws.Fault{{Match: "imds:token", Body: []byte("x")}}, "imds.token-forgotten"},
 		{"no role", false, true, nil, "imds.no-role"},
 		{"list hangs", false, false, []fakeaws.Fault{{Match: "imds:list", Times: 1, Status: 401}, match(held, "imds:list")}, "imds.slow"},
 		{"list is html", false, false, []fakeaws.Fault{{Match: "imds:list", Body: []byte("<html>" + canary + "</html>")}}, "imds.broken"},
@@ -244,6 +244,16 @@ func TestIMDSTokenWithoutTTL(t *testing.T) {
 	r := Report{Results: IMDS{Base: s.URL, Now: time.Now}.Check(t.Context())}
 	if checkSafe(t, r); r.Cause() != "imds.token-no-ttl" {
 		t.Errorf("%+v", r)
+	}
+}
+
+// What stands in a URL beside the host is a secret there, too.
+func TestIMDSWithAPassword(t *testing.T) {
+	t.Parallel()
+	s := fake(t, fakeaws.Config{})
+	r := look(t, Config{Only: KindIMDS}, "AWS_EC2_METADATA_SERVICE_ENDPOINT="+strings.Replace(s.URL(), "//", "//u:"+canary+"@", 1), "AWS_EC2_METADATA_DISABLED=false")
+	if r.Cause() != "" {
+		t.Errorf("%+v", r.Results[0])
 	}
 }
 
@@ -354,5 +364,35 @@ func TestDaemon(t *testing.T) {
 	}
 	if r := s.daemon(t.Context(), daemonSays{err: context.DeadlineExceeded}); len(r) != 1 || r[0].Cause != "daemon.silent" {
 		t.Errorf("%+v", r)
+	}
+}
+
+// Java sends the variable, the others the file: each is asked for what it would
+// get.
+func TestContainerAsksWithEachToken(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(canary), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		server  string
+		cause   string
+		outcome Outcome
+		words   string
+		asked   int
+	}{
+		{canary, "container.unauthorized", Warning, "with the token of Java", 2},                 // Java's is refused
+		{canary + "2", "container.unauthorized", Failed, "with the token of PHP, Python/CLI", 2}, // all but Java's
+	} {
+		s := fake(t, fakeaws.Config{ContainerAuthorization: tt.server})
+		r := look(t, Config{}, "AWS_CONTAINER_CREDENTIALS_FULL_URI="+s.ContainerURL("app"), varToken+"="+canary+"2", varTokenFile+"="+file)
+		found := false
+		for _, res := range r.Results {
+			found = found || res.Cause == tt.cause && res.Outcome == tt.outcome && strings.Contains(fmt.Sprint(res.Evidence), tt.words)
+		}
+		if n := s.Calls("container:credentials"); !found || n != tt.asked {
+			t.Errorf("%d requests: %+v", n, r.Results[:2])
+		}
 	}
 }

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -79,10 +78,10 @@ func (v *view) laravel() (Result, bool) {
 	if v.Dir == "" {
 		return Result{}, false
 	}
-	if _, err := os.Stat(v.path("artisan")); err != nil {
+	if _, err := v.stat("artisan"); err != nil {
 		return Result{}, false
 	}
-	text, err := readSmall(v.path(".env"))
+	text, err := v.readSmall(".env")
 	if err != nil {
 		return Result{}, false
 	}
@@ -95,7 +94,7 @@ func (v *view) laravel() (Result, bool) {
 				Summary:  "Laravel gets empty keys from .env, and hands them to the SDK instead of letting it look",
 				Evidence: []Evidence{{Where: where, Text: name + "="}},
 				Fixes:    []Fix{{Text: "remove the line (and the one of the other key)", Where: where, Command: "php artisan config:clear"}}}
-			if _, err := os.Stat(v.path("bootstrap/cache/config.php")); err == nil {
+			if _, err := v.stat("bootstrap/cache/config.php"); err == nil {
 				r.Evidence = append(r.Evidence, Evidence{Where: filepath.Join(v.Dir, "bootstrap/cache/config.php"), Text: "the configuration is cached: changes count after config:clear"})
 			}
 			return r, true

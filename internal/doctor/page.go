@@ -71,6 +71,9 @@ func (s SDK) proxyWords() string {
 	for _, k := range s.Proxied {
 		kinds = append(kinds, string(k))
 	}
+	if s.PlainNoProxy {
+		return strings.Join(kinds, ", ") + "; also on loopback, and no networks in `NO_PROXY`"
+	}
 	return strings.Join(kinds, ", ")
 }
 

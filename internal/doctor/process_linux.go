@@ -40,46 +40,58 @@ func Process(pid int) (Program, error) { return process("/proc", pid) }
 func process(proc string, pid int) (Program, error) {
 	dir := filepath.Join(proc, strconv.Itoa(pid))
 	name, ppid, err := stat(dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, errEnded):
+		return Program{}, fmt.Errorf("process %d (%s) has ended, and its parent has not asked how", pid, name)
+	case errors.Is(err, errKernel):
+		return Program{}, fmt.Errorf("process %d (%s) is a thread of the kernel", pid, name)
+	case err != nil:
 		return Program{}, fmt.Errorf("there is no process %d", pid)
 	}
 	p := Program{Name: fmt.Sprintf("pid %d (%s)", pid, name)}
 	block, err := os.ReadFile(filepath.Join(dir, "environ"))
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return p, &NeedsRoot{fmt.Sprintf("the environment of process %d (%s) may be read by its user and by root only", pid, name)}
+		if os.Geteuid() == 0 { // a sandbox, or a namespace that root of this one does not own
+			return p, fmt.Errorf("the environment of process %d (%s) is kept from this root", pid, name)
+		}
+		return p, &NeedsRoot{fmt.Sprintf("the environment of process %d (%s) may be read by its user and by root only", pid, name), fmt.Sprintf("sudo rolecall doctor --pid %d", pid)}
 	case err != nil: // it ended meanwhile
 		return p, fmt.Errorf("process %d (%s) ended while it was looked at", pid, name)
 	}
 	p.Env = ParseEnviron(block)
 	p.SDK = sdkOf(dir, name)
-	if root, err := os.Readlink(filepath.Join(dir, "root")); err != nil {
-		p.Unseen = append(p.Unseen, "the process's root directory: its user and root can see it; files are looked for in this one")
+	root, err := os.Readlink(filepath.Join(dir, "root"))
+	if p.NoFiles = err != nil; p.NoFiles {
+		p.Unseen = append(p.Unseen, "the process's root directory, and so its files: its user and root can see them")
 	} else if root != "/" || !sameNamespace(dir, "mnt") {
 		p.Root = filepath.Join(dir, "root")
 	}
 	if p.Dir, err = os.Readlink(filepath.Join(dir, "cwd")); err != nil {
 		p.Unseen = append(p.Unseen, "the process's working directory: its user and root can see it")
 	}
+	if rest, ok := strings.CutPrefix(p.Dir, root); ok && root != "/" { // links tell paths from this root on
+		p.Dir = "/" + strings.TrimPrefix(rest, "/")
+	}
 	if !sameNamespace(dir, "net") {
 		p.Elsewhere = fmt.Sprintf("the process has a network of its own: run rolecall doctor in it (nsenter --net --target %d rolecall doctor --pid %d, as root)", pid, pid)
 	}
 	uid := owner(dir)
-	p.Others = uid != os.Geteuid()
+	if p.Others = uid != os.Geteuid(); p.Others {
+		p.reader = readerOf(dir)
+	}
 	p.Home = homeOf(uid, p)
 	p.ancestry(proc, ppid)
 	return p, nil
 }
 
-// NeedsRoot is the error for what only root (or the right user) can see.
-type NeedsRoot struct{ Msg string }
+var (
+	errEnded  = errors.New("a process that has ended")
+	errKernel = errors.New("a thread of the kernel")
+)
 
-func (e *NeedsRoot) Error() string { return e.Msg }
-
-// Hint is the command to type.
-func (e *NeedsRoot) Hint() string { return "try it with sudo" }
-
-// stat reads name and parent from /proc/PID/stat.
+// stat reads name and parent from /proc/PID/stat. The error tells what has no
+// environment.
 func stat(dir string) (name string, ppid int, err error) {
 	b, err := os.ReadFile(filepath.Join(dir, "stat"))
 	if err != nil {
@@ -93,8 +105,21 @@ func stat(dir string) (name string, ppid int, err error) {
 	if len(fields) < 2 {
 		return "", 0, errors.New("no process status")
 	}
+	name = string(b[open+1 : end])
 	ppid, err = strconv.Atoi(fields[1])
-	return string(b[open+1 : end]), ppid, err
+	switch {
+	case fields[0] == "Z" || fields[0] == "X":
+		err = errEnded
+	case len(fields) > 6 && ofKernel(fields[6]):
+		err = errKernel
+	}
+	return name, ppid, err
+}
+
+// ofKernel says whether a process's flags have PF_KTHREAD.
+func ofKernel(flags string) bool {
+	n, err := strconv.ParseUint(flags, 10, 64)
+	return err == nil && n&0x00200000 != 0
 }
 
 // sameNamespace says whether the process shares a namespace with this one; true
@@ -137,7 +162,7 @@ func homeOf(id int, p Program) string {
 		}
 		return ""
 	}
-	text, err := readSmall(p.path("/etc/passwd"))
+	text, err := p.readSmall("/etc/passwd")
 	if err != nil {
 		return ""
 	}

@@ -201,3 +201,96 @@ func TestLookAtParent(t *testing.T) {
 		t.Errorf("it does not say what root would see: %q", p.Unseen)
 	}
 }
+
+// Paths in another root directory are those of the program: a link there leads
+// to where it leads for the program, and never to a file of this machine.
+func TestFilesOfAnotherRoot(t *testing.T) {
+	t.Parallel()
+	outside := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(outside, []byte(canary), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	root := tree(t, map[string]string{"run/real": "bare-token", "home/.aws/real": "[profile dev]\nregion = eu-west-1\n"})
+	for link, to := range map[string]string{
+		"run/absolute": "/run/real", "run/out": outside, "run/up": "../../../../../.." + outside, "home/.aws/config": "/home/.aws/real",
+	} {
+		if err := os.Symlink(to, filepath.Join(root, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := Program{Root: root, Dir: "/run", Home: "/home"}
+	for name, want := range map[string]string{"/run/real": "bare-token", "absolute": "bare-token", "/run/out": "", "up": "", outside: "", "../../.." + outside: ""} {
+		if got, err := p.readSmall(name); got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if f, err := p.awsFiles(); err != nil || len(f.Names()) != 1 || f.Paths.Config != "/home/.aws/config" {
+		t.Errorf("%+v, %v", f, err)
+	}
+	p.Root = filepath.Join(root, "gone")
+	if _, err := p.readSmall("real"); !errors.Is(err, errUnseen) {
+		t.Errorf("a process that has ended: %v", err)
+	}
+}
+
+// What root may read and the program's user may not, the program does not read.
+func TestFilesAsAnotherUser(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed := filepath.Join(dir, "closed")
+	if err := os.Mkdir(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	gid := os.Getegid()
+	me, other, member := &reader{uid: os.Geteuid()}, &reader{uid: 54321}, &reader{uid: 54321, gids: []int{7, gid}}
+	for _, tt := range []struct {
+		path string
+		mode os.FileMode
+		who  *reader
+		ok   bool
+	}{
+		{"token", 0o600, nil, true}, {"token", 0o600, me, true}, {"token", 0o600, other, false}, {"token", 0o640, other, false},
+		{"token", 0o640, member, true}, {"token", 0o604, member, false}, {"token", 0o604, other, true}, {"closed/token", 0o644, other, false},
+	} {
+		path := filepath.Join(dir, tt.path)
+		if err := errors.Join(os.WriteFile(path, []byte("bare-token"), 0o600), os.Chmod(path, tt.mode)); err != nil {
+			t.Fatal(err)
+		}
+		if tt.who == me && me.uid == 0 && tt.mode&0o400 == 0 {
+			continue
+		}
+		_, err := Program{reader: tt.who}.readSmall(path)
+		if (err == nil) != tt.ok || err != nil && !errors.Is(err, os.ErrPermission) {
+			t.Errorf("%s with mode %o: %v", tt.path, tt.mode, err)
+		}
+	}
+}
+
+// A process's own user, groups and whatever has no environment are read from
+// what the kernel says.
+func TestStatusOfATree(t *testing.T) {
+	t.Parallel()
+	proc := tree(t, map[string]string{
+		"30/status": "Name:\tphp\nUid:\t33\t33\t33\t34\nGid:\t40\t40\t40\t41\nGroups:\t50 60 \n",
+		"31/status": "nonsense",
+		"40/stat":   "40 (python3) Z 1 1 1 0 -1 4194304 0",
+		"50/stat":   "50 (kworker/0:1) I 2 0 0 0 -1 69238880 0",
+	})
+	r := readerOf(filepath.Join(proc, "30"))
+	if r == nil || r.uid != 34 || fmt.Sprint(r.gids) != "[41 50 60]" {
+		t.Errorf("%+v", r)
+	}
+	if readerOf(filepath.Join(proc, "31")) != nil || readerOf(filepath.Join(proc, "32")) != nil {
+		t.Error("a user out of nothing")
+	}
+	for pid, want := range map[int]string{40: "has ended", 50: "thread of the kernel", 60: "there is no process"} {
+		if _, err := process(proc, pid); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d: %v", pid, err)
+		}
+	}
+}

@@ -7,14 +7,6 @@ import (
 	"os"
 )
 
-// NeedsRoot is the error for what only root (or the right user) can see.
-type NeedsRoot struct{ Msg string }
-
-func (e *NeedsRoot) Error() string { return e.Msg }
-
-// Hint is the command to type.
-func (e *NeedsRoot) Hint() string { return "try it with sudo" }
-
 // Self is the program that called this one: it has this environment.
 func Self(name string, environ []string, home string) Program {
 	p := Program{Name: name, Env: NewEnviron(environ), Home: home}

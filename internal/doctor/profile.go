@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ func (v *view) lookAtProfile(name string, now time.Time) *profileWalk {
 // profileResults are what is wrong with the profile that an SDK ends at.
 func (s *survey) profileResults(now time.Time) []Result {
 	for _, w := range s.walks {
-		if m := w.Match(); m != nil && m.Kind == KindProfile && m.State == Taken {
+		if m := w.Match(); m != nil && m.Kind == KindProfile && m.State == Taken && !errors.Is(s.filesErr, errUnseen) {
 			name, _, _ := s.profile(w.SDK)
 			return s.lookAtProfile(name, now).faults
 		}
@@ -79,7 +80,7 @@ func (w *profileWalk) follow(name string, from awsconfig.Value) {
 			Fix{Text: "name a profile with credentials of its own"})
 		return
 	}
-	w.steps = append(w.steps, Evidence{Where: fmt.Sprintf("%s:%d", w.shown(s.File), s.Line), Text: "the profile " + name})
+	w.steps = append(w.steps, Evidence{Where: fmt.Sprintf("%s:%d", s.File, s.Line), Text: "the profile " + name})
 	w.values(s)
 	if again || len(w.names) > 1 && slices.Contains(have, WayKeys) {
 		w.own(s, have)
@@ -116,10 +117,10 @@ func (w *profileWalk) missing(name string, from awsconfig.Value) {
 	r := &w.faults[len(w.faults)-1]
 	paths := w.paths()
 	if from.File == "" {
-		r.Evidence = append(r.Evidence, Evidence{Where: w.shown(paths.Config), Text: "has " + profilesWords(w.files)})
+		r.Evidence = append(r.Evidence, Evidence{Where: paths.Config, Text: "has " + profilesWords(w.files)})
 	}
 	for _, f := range w.files.Faults() {
-		r.Evidence = append(r.Evidence, Evidence{Where: fmt.Sprintf("%s:%d", w.shown(f.File), f.Line), Text: f.Msg})
+		r.Evidence = append(r.Evidence, Evidence{Where: fmt.Sprintf("%s:%d", f.File, f.Line), Text: f.Msg})
 	}
 }
 

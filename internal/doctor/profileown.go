@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -59,7 +58,7 @@ func (w *profileWalk) source(s *awsconfig.Section) {
 func (w *profileWalk) tokenFile(s *awsconfig.Section) {
 	v, _ := s.Get("web_identity_token_file")
 	w.step("web_identity_token_file", v)
-	if _, err := readSmall(w.path(v.Text)); err != nil {
+	if _, err := w.readSmall(v.Text); err != nil {
 		w.fault(Failed, "web-identity-file", "the web identity token cannot be read: "+plain(err), v, "web_identity_token_file = "+v.Text, Fix{Text: "put the token there, for the program's user to read"})
 	}
 }
@@ -100,7 +99,7 @@ func (w *profileWalk) signIn(profile, key string) {
 	needed := func(summary, text string) {
 		w.faults = append(w.faults, Result{Outcome: Failed, Cause: "profile.login-needed", Summary: summary, Evidence: []Evidence{{Where: file, Text: text}}, Fixes: login})
 	}
-	text, err := readSmall(w.path(file))
+	text, err := w.readSmall(file)
 	var t struct {
 		ExpiresAt             string
 		RefreshToken          *json.RawMessage
@@ -185,7 +184,7 @@ func (w *profileWalk) runnable(name string) string {
 	}
 	why := "is not there"
 	for _, place := range places {
-		info, err := os.Stat(w.path(place))
+		info, err := w.stat(place)
 		switch {
 		case err != nil || info.IsDir():
 		case info.Mode()&0o111 == 0:

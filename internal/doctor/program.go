@@ -13,8 +13,10 @@ type Program struct {
 	Env  Environ
 	// Home is the home directory of its user, for when HOME is not set.
 	Home string
-	// Root is what stands before its absolute paths: "" or "/proc/12/root".
+	// Root is its root directory: "" (this one) or "/proc/12/root".
 	Root string
+	// NoFiles says that its files cannot be seen from here at all.
+	NoFiles bool
 	// Dir is its working directory, as the program names it. "": unknown.
 	Dir string
 	// SDK is the name of the only SDK it is known to use. "": any.
@@ -22,6 +24,9 @@ type Program struct {
 	// Others says that it runs as another user: what it names is not sent
 	// anywhere, since root can read more files than that user.
 	Others bool
+	// reader is the user that it reads files as, where that is another than who
+	// looks.
+	reader *reader
 	// Elsewhere says why the program's endpoints may not be reached from here as
 	// the program reaches them. "": they are.
 	Elsewhere string
@@ -47,31 +52,15 @@ func (p Program) home() string {
 	return p.Home
 }
 
-// path is where a path of the program is found from here.
+// path is a path of the program from its root directory on.
 func (p Program) path(name string) string {
-	if name == "" {
-		return ""
-	}
-	if !filepath.IsAbs(name) && p.Dir != "" {
-		name = filepath.Join(p.Dir, name)
-	}
-	if p.Root == "" {
+	if name == "" || filepath.IsAbs(name) || p.Dir == "" {
 		return name
 	}
-	return filepath.Join(p.Root, name)
+	return filepath.Join(p.Dir, name)
 }
 
-// shown is a path of here as the program names it.
-func (p Program) shown(path string) string {
-	if p.Root != "" {
-		if rest, ok := strings.CutPrefix(path, p.Root); ok {
-			return rest
-		}
-	}
-	return path
-}
-
-// paths are where the program's AWS files are.
+// paths are where the program's AWS files are, as it names them.
 func (p Program) paths() awsconfig.Paths {
 	paths := awsconfig.DefaultPaths(p.Env.Get, p.home())
 	return awsconfig.Paths{Config: p.path(paths.Config), Credentials: p.path(paths.Credentials)}
@@ -111,3 +100,14 @@ func KnowsSDK(word string) bool {
 	}
 	return false
 }
+
+// NeedsRoot is the error for what only root (or the right user) can see.
+type NeedsRoot struct {
+	Msg     string
+	Command string // to type instead
+}
+
+func (e *NeedsRoot) Error() string { return e.Msg }
+
+// Hint is the command to type.
+func (e *NeedsRoot) Hint() string { return e.Command }

@@ -45,6 +45,10 @@ type SDK struct {
 	NoV1 bool
 	// Proxied are the kinds of endpoints that it asks through HTTP_PROXY.
 	Proxied []Kind
+	// PlainNoProxy: no_proxy goes before NO_PROXY, an address stands there as it
+	// is or not at all (no network such as 169.254.0.0/16), and loopback is not
+	// exempt of itself.
+	PlainNoProxy bool
 	// Timeout is how long it waits for a container endpoint and for IMDS.
 	ContainerTimeout, IMDSTimeout string
 }

@@ -23,7 +23,7 @@ func SDKs() []SDK {
 			Profiles: []string{"AWS_DEFAULT_PROFILE", "AWS_PROFILE"},
 			HalfKeys: true, Missing: Fatal, NoRole: Stop, NoFile: Stop,
 			EmptyIsSet: true, Hosts: Hosts{AllLoopback, Localhost, true}, ModeChecked: true,
-			Proxied:          []Kind{KindIMDS},
+			Proxied: []Kind{KindIMDS}, PlainNoProxy: true,
 			ContainerTimeout: "2 s", IMDSTimeout: "1 s",
 		},
 		{

@@ -1,11 +1,15 @@
 package doctor
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+
+	"rolecall/internal/typed"
 )
 
 // shadows finds what is set and hidden by something that goes before it, and
@@ -71,7 +75,7 @@ func (v *view) profileHides(walks []Walk, warn func(string, string, []Evidence, 
 			warn("env.profile-hides", variable+" hides the container credentials endpoint", []Evidence{v.value(variable)}, Fix{Command: "unset " + variable})
 		} else {
 			warn("profile.default-hides", "the profile ["+name+"] hides the container credentials endpoint",
-				[]Evidence{{Where: fmt.Sprintf("%s:%d", v.shown(section.File), section.Line), Text: "gives credentials, and every SDK looks there first"}},
+				[]Evidence{{Where: fmt.Sprintf("%s:%d", section.File, section.Line), Text: "gives credentials, and every SDK looks there first"}},
 				Fix{Text: "give that profile another name, or hide the files", Command: "export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null"})
 		}
 		return
@@ -85,7 +89,7 @@ func (v *view) tokens(walks []Walk, warn func(string, string, []Evidence, ...Fix
 	if text == "" || file == "" {
 		return
 	}
-	inFile, err := readSmall(v.path(file))
+	inFile, err := v.readSmall(file)
 	if err != nil || inFile == text {
 		return
 	}
@@ -141,45 +145,58 @@ func (v *view) smaller(walks []Walk, imds int, warn func(string, string, []Evide
 	}
 	v.proxies(walks, warn)
 	if _, region := v.Env.First("AWS_REGION", "AWS_DEFAULT_REGION"); region == "" && len(walks) > 0 {
-		if _, _, section := v.profile(walks[0].SDK); section.Text("region") == "" {
+		if _, named, section := v.profile(walks[0].SDK); section.Text("region") == "" && (named == "" || !errors.Is(v.filesErr, errUnseen)) {
 			warn("region.missing", "no region is set: most services then fail with \"you must specify a region\"",
 				[]Evidence{v.isSet("AWS_REGION"), v.isSet("AWS_DEFAULT_REGION")}, Fix{Command: "export AWS_REGION=eu-west-1 AWS_DEFAULT_REGION=eu-west-1"})
 		}
 	}
 }
 
-// proxies finds requests to link-local endpoints that some SDKs would send to a
-// proxy, which cannot answer them.
+// proxies finds requests to the endpoints of this machine and of link-local
+// addresses that some SDKs would send to a proxy, which cannot answer them.
 func (v *view) proxies(walks []Walk, warn func(string, string, []Evidence, ...Fix)) {
 	name, proxy := v.Env.First("http_proxy", "HTTP_PROXY")
 	if proxy == "" {
 		return
 	}
-	_, except := v.Env.First("no_proxy", "NO_PROXY")
 	var hit []string
-	host := ""
+	host, set, except := "", "", ""
 	for _, w := range walks {
 		m := w.Match()
 		if m == nil || m.State != Taken || !slices.Contains(w.SDK.Proxied, m.Kind) {
 			continue
 		}
+		names := []string{"NO_PROXY", "no_proxy"}
+		if w.SDK.PlainNoProxy {
+			slices.Reverse(names)
+		}
+		variable, value := v.Env.First(names...)
 		u, err := url.Parse(m.URL)
-		if err != nil || u.Scheme != "http" || exempt(u.Hostname(), except) {
+		if err != nil || u.Scheme != "http" || w.SDK.exempt(u.Hostname(), value) {
 			continue
 		}
-		host, hit = u.Hostname(), append(hit, w.SDK.Name)
+		host, set, except = u.Hostname(), variable, value
+		hit = append(hit, w.SDK.Name)
 	}
-	if len(hit) > 0 {
-		warn("proxy.catches", strings.Join(hit, ", ")+" would ask the proxy for "+host+", which it cannot reach",
-			[]Evidence{{Where: name, Text: shownURL(proxy)}, v.value("NO_PROXY")},
-			Fix{Text: "name the address", Command: "export NO_PROXY=169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23"})
+	if len(hit) == 0 {
+		return
 	}
+	list := "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254,fd00:ec2::23"
+	if !strings.Contains(list, host) {
+		list = host + "," + list
+	}
+	if except != "" {
+		list = except + "," + list
+	}
+	warn("proxy.catches", strings.Join(hit, ", ")+" would ask the proxy for "+host+", which it cannot reach",
+		[]Evidence{{Where: name, Text: shownURL(proxy)}, v.value(cmp.Or(set, "NO_PROXY"))},
+		Fix{Text: "name the address", Command: fmt.Sprintf("export NO_PROXY=%[1]s no_proxy=%[1]s", typed.Word(list))})
 }
 
-// exempt says whether a host goes past the proxy: loopback always does.
-func exempt(host, except string) bool {
+// exempt says whether the SDK asks a host without the proxy.
+func (s SDK) exempt(host, except string) bool {
 	addr, err := netip.ParseAddr(host)
-	if strings.EqualFold(host, "localhost") || err == nil && addr.IsLoopback() {
+	if !s.PlainNoProxy && (strings.EqualFold(host, "localhost") || err == nil && addr.IsLoopback()) {
 		return true
 	}
 	for _, one := range strings.Split(except, ",") {
@@ -187,7 +204,7 @@ func exempt(host, except string) bool {
 		if one == "*" || one != "" && (strings.EqualFold(one, host) || strings.HasSuffix(strings.ToLower(host), "."+strings.TrimPrefix(strings.ToLower(one), "."))) {
 			return true
 		}
-		if p, perr := netip.ParsePrefix(one); perr == nil && err == nil && p.Contains(addr) {
+		if p, perr := netip.ParsePrefix(one); perr == nil && err == nil && !s.PlainNoProxy && p.Contains(addr) {
 			return true
 		}
 	}

@@ -80,7 +80,7 @@ func (v *view) explainBreak(s Step) Result {
 			Fixes: []Fix{{Text: "set " + varRole + " to the ARN of the role, on Kubernetes by the annotation eks.amazonaws.com/role-arn of the service account"}}}
 	case "web-identity.file", "web-identity.empty":
 		return Result{Summary: "the web identity token cannot be used: " + s.Note, Evidence: []Evidence{v.value(varIdentity)},
-			Fixes: []Fix{{Text: "mount the token and let the program's user read it (on Kubernetes: fsGroup)"}, {Text: "or unset both variables", Command: "unset " + varIdentity + " " + varRole}}}
+			Fixes: []Fix{{Text: "mount the token and let the program's user read it (on Kubernetes: fsGroup)"}, {Text: "unset both variables", Command: "unset " + varIdentity + " " + varRole}}}
 	case "profile.missing":
 		return v.missingProfile(s)
 	case "files.unreadable":
@@ -112,10 +112,10 @@ func (v *view) missingProfile(s Step) Result {
 	if v.files != nil && len(v.files.Names()) == 0 {
 		text = "has no profiles, or is not there"
 	}
-	r.Evidence = append(r.Evidence, Evidence{Where: v.shown(paths.Config), Text: text}, Evidence{Where: v.shown(paths.Credentials), Text: text})
+	r.Evidence = append(r.Evidence, Evidence{Where: paths.Config, Text: text}, Evidence{Where: paths.Credentials, Text: text})
 	if v.files != nil {
 		for _, f := range v.files.Faults() {
-			r.Evidence = append(r.Evidence, Evidence{Where: fmt.Sprintf("%s:%d", v.shown(f.File), f.Line), Text: f.Msg})
+			r.Evidence = append(r.Evidence, Evidence{Where: fmt.Sprintf("%s:%d", f.File, f.Line), Text: f.Msg})
 		}
 		if near := typed.Nearest(name, v.files.Names()); near != "" {
 			r.Fixes = append(r.Fixes, Fix{Text: "it may be meant for " + quote(near), Command: "export " + s.From + "=" + typed.Word(near)})
@@ -147,7 +147,7 @@ func (v *view) badToken(s Step) Result {
 	case file != "":
 		r.Summary = "the authorization token file ends with a line break: the header cannot be sent"
 		r.Evidence = []Evidence{{Where: varTokenFile, Text: file}}
-		r.Fixes = []Fix{{Text: "write it without one", Command: fmt.Sprintf("printf %%s \"$(cat %[1]s)\" > %[1]s", typed.Word(file))}}
+		r.Fixes = []Fix{{Text: "write it without one", Command: fmt.Sprintf(`printf %%s "$(tr -d '\r\n' < %[1]s)" > %[1]s`, typed.Word(file))}}
 	default:
 		r.Summary = varToken + " has a line break: the header cannot be sent"
 		r.Evidence = []Evidence{v.isSet(varToken)}
@@ -182,21 +182,22 @@ func (v *view) value(name string) Evidence {
 }
 
 // shownURL is a URL without what may be a secret: user, query, and the id of a
-// task's credentials.
+// task's credentials. A proxy may be written without http://.
 func shownURL(text string) string {
-	text, _, _ = strings.Cut(text, "?")
-	if scheme, rest, ok := strings.Cut(text, "://"); ok {
-		host, path, _ := strings.Cut(rest, "/")
-		if at := strings.LastIndexByte(host, '@'); at >= 0 {
-			host = "…" + host[at:]
-		}
-		text = scheme + "://" + host
-		if path != "" {
-			text += "/" + path
-		}
+	scheme, rest, ok := strings.Cut(text, "://")
+	if scheme += "://"; !ok {
+		scheme, rest = "", text
 	}
-	if head, _, ok := strings.Cut(text, "/credentials/"); ok {
-		return head + "/credentials/…"
+	if strings.Contains(rest, "@") { // a password may hold any character, if only by mistake
+		u, err := url.Parse("http://" + rest)
+		if err != nil || u.User == nil || strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
+			return scheme + "…"
+		}
+		rest = "…@" + u.Host + u.Path
 	}
-	return text
+	rest, _, _ = strings.Cut(rest, "?")
+	if head, _, ok := strings.Cut(rest, "/credentials/"); ok {
+		rest = head + "/credentials/…"
+	}
+	return scheme + rest
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -46,6 +47,10 @@ func TestStaticCauses(t *testing.T) {
 		{"a proxy", relative + " HTTP_PROXY=http://user:" + canary + "@proxy.example:3128", Warning, "proxy.catches"},
 		{"a proxy with exceptions", relative + " HTTP_PROXY=http://proxy.example:3128 NO_PROXY=localhost,169.254.170.2", OK, ""},
 		{"a proxy with a network", relative + " HTTP_PROXY=http://proxy.example:3128 no_proxy=169.254.0.0/16", OK, ""},
+		{"a proxy and loopback, Python", "AWS_EC2_METADATA_DISABLED=false AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:1 HTTP_PROXY=http://proxy.example:3128", Warning, "proxy.catches"},
+		{"a proxy with a network, Python", "AWS_EC2_METADATA_DISABLED=false AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:1 HTTP_PROXY=http://proxy.example:3128 NO_PROXY=127.0.0.0/8", Warning, "proxy.catches"},
+		{"a proxy, and no_proxy that counts", "AWS_EC2_METADATA_DISABLED=false AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:1 HTTP_PROXY=http://proxy.example:3128 NO_PROXY=x no_proxy=127.0.0.1", OK, ""},
+		{"a proxy without http://", relative + " HTTP_PROXY=user:" + canary + "@proxy.example:3128", Warning, "proxy.catches"},
 		{"a proxy and loopback", full + " HTTP_PROXY=http://proxy.example:3128", OK, ""},
 		{"an expired web identity token", "AWS_WEB_IDENTITY_TOKEN_FILE=HOME/old AWS_ROLE_ARN=arn:aws:iam::111111111111:role/dev", Failed, "web-identity.expired"},
 		{"a good web identity token", "AWS_WEB_IDENTITY_TOKEN_FILE=HOME/new AWS_ROLE_ARN=arn:aws:iam::111111111111:role/dev", OK, ""},
@@ -193,6 +198,11 @@ func TestShownURL(t *testing.T) {
 		"http://169.254.170.2/v2/credentials/secret-id": "http://169.254.170.2/v2/credentials/…",
 		"/v2/credentials/secret-id":                     "/v2/credentials/…",
 		"":                                              "",
+		"user:secret@proxy:3128":                        "…@proxy:3128",
+		"http://user:sec/ret@proxy:3128":                "http://…",
+		"http://user:sec?ret@proxy:3128":                "http://…",
+		"http://127.0.0.1/x?token=a@secret":             "http://…",
+		"127.0.0.1:4144/creds":                          "127.0.0.1:4144/creds",
 	} {
 		if got := shownURL(in); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)
@@ -207,5 +217,31 @@ func TestWiped(t *testing.T) {
 	r := Run(t.Context(), Inspect(Program{Env: ParseEnviron(make([]byte, 1592)), Home: t.TempDir()}, Config{Resolve: names}))
 	if r.Cause() != "environ.wiped" || !r.Healthy() || len(r.Results) != 1 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// What is printed for a token with a line break puts it right when it is typed.
+func TestTokenFixWorks(t *testing.T) {
+	t.Parallel()
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("there is no sh")
+	}
+	for _, text := range []string{"bare-token\n", "bare-token\r\n", "\nbare-token"} {
+		file := filepath.Join(t.TempDir(), "it's a token")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		env := NewEnviron([]string{"HOME=" + t.TempDir(), "AWS_REGION=eu-west-1", off, full, varTokenFile + "=" + file})
+		r := Run(t.Context(), Inspect(Program{Env: env}, Config{Offline: true, Resolve: names}))
+		if r.Cause() != "container.token-newline" {
+			t.Fatalf("%+v", r.Results[0])
+		}
+		if out, err := exec.Command(sh, "-c", r.Results[0].Fixes[0].Command).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if b, _ := os.ReadFile(file); string(b) != "bare-token" {
+			t.Errorf("%q is %q after the fix", text, b)
+		}
 	}
 }

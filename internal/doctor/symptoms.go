@@ -12,7 +12,7 @@ func likely() causeTable {
 		"throttle": {"imds.throttled", "many short-lived processes ask the metadata service, which throttles or answers late",
 			"rolecall doctor imds", "keep one warm answer (rolecall serve --load imds), cache credentials in the program, raise AWS_METADATA_SERVICE_TIMEOUT and AWS_METADATA_SERVICE_NUM_ATTEMPTS"},
 		"hop": {"imds.hop-limit", "the program is in a container and the hop limit of the instance is 1: the IMDSv2 token never arrives",
-			"rolecall doctor imds", "aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2"},
+			"rolecall doctor imds", "aws ec2 modify-instance-metadata-options --instance-id INSTANCE --http-put-response-hop-limit 2"},
 		"noec2": {"chain.empty", "this is no EC2 instance, and nothing else is set up: the metadata service is only the last thing that is tried",
 			"rolecall doctor", "set up a profile or an endpoint, and AWS_EC2_METADATA_DISABLED=true to be told at once"},
 		"norole": {"imds.no-role", "the instance has no role", "rolecall doctor imds", "attach an instance profile"},
@@ -37,6 +37,9 @@ func likely() causeTable {
 		"irsa":    {"web-identity.file", "the web identity token file is not there or cannot be read by the program's user", "rolecall doctor", "look at the service account's annotation, and set fsGroup"},
 		"config":  {"laravel.empty-keys", "the application's configuration hands on empty keys (env() is null after config:cache)", "rolecall doctor php-fpm", "drop key and secret from the configuration, or run php artisan config:clear"},
 		"proxy":   {"proxy.catches", "HTTP_PROXY sends the request for a link-local address to the proxy", "rolecall doctor", "export NO_PROXY=169.254.169.254,169.254.170.2,169.254.170.23"},
+		"gone":    {"container.not-found", "the path of the URI is of a task that ended, or names a slot that is empty", "rolecall doctor ecs", "take the variable from the task that runs; of rolecall: rolecall list"},
+		"network": {"network.aws", "no way leads to AWS itself: a route (NAT gateway, VPC endpoint), a firewall or a proxy; the credentials are not the matter", "rolecall doctor profile NAME", "look at network, HTTPS_PROXY and AWS_ENDPOINT_URL"},
+		"slip":    {"region.invalid", "the region is misspelt (eu-west1), or is an availability zone (eu-west-1a), so that the host does not exist", "rolecall doctor", "write it as in eu-west-1"},
 		"short":   {"container.timeout", "the endpoint answers too slowly: the SDK waits for a second", "rolecall doctor ecs", "put a warm answer before it: rolecall serve --load container"},
 		"tls":     {"container.tls", "the server's certificate is of a CA that the SDK does not trust; botocore and the AWS CLI trust certifi's list only", "rolecall doctor ecs", "use http on loopback, or SSL_CERT_FILE (Go, Ruby), NODE_EXTRA_CA_CERTS (Node), the trust store (Java)"},
 	}

@@ -78,7 +78,7 @@ func (v *view) identityToken(now time.Time) (Result, bool) {
 	if file == "" || v.Env.Get(varRole) == "" {
 		return Result{}, false
 	}
-	text, err := readSmall(v.path(file))
+	text, err := v.readSmall(file)
 	parts := strings.Split(strings.TrimSpace(text), ".")
 	if err != nil || len(parts) != 3 {
 		return Result{}, false

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 
@@ -23,7 +22,7 @@ type view struct {
 
 func newView(p Program, resolve lookup) *view {
 	v := &view{Program: p}
-	v.files, v.filesErr = awsconfig.Load(p.paths())
+	v.files, v.filesErr = p.awsFiles()
 	known := map[string][]netip.Addr{}
 	var mu sync.Mutex // guards known; checks run side by side
 	v.resolve = func(host string) []netip.Addr {
@@ -109,8 +108,9 @@ func (v *view) token(s SDK) token {
 		return token{}
 	}
 	t := token{from: file, file: true}
-	t.text, t.err = readSmall(v.path(file))
+	t.text, t.err = v.readSmall(file)
 	switch {
+	case errors.Is(t.err, errUnseen):
 	case errors.Is(t.err, fs.ErrNotExist):
 		t.cause, t.say = "container.token-file-missing", "the authorization token file is not there"
 	case errors.Is(t.err, fs.ErrPermission):
@@ -135,24 +135,6 @@ func (s SDK) judge(t token) token {
 	}
 	return t
 }
-
-// readSmall reads a file that is no larger than a token can be.
-func readSmall(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	if !info.Mode().IsRegular() {
-		return "", errors.New("it is no regular file")
-	}
-	if info.Size() > maxSmall {
-		return "", fmt.Errorf("it has %d bytes", info.Size())
-	}
-	b, err := os.ReadFile(path)
-	return string(b), err
-}
-
-const maxSmall = 64 << 10
 
 // plain is an error of the file system without the path, which is told beside.
 func plain(err error) string {
@@ -216,7 +198,7 @@ func (v *view) at(val awsconfig.Value) string {
 	if val.File == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s:%d", v.shown(val.File), val.Line)
+	return fmt.Sprintf("%s:%d", val.File, val.Line)
 }
 
 // quote is a value that may be shown, short and on one line.

@@ -27,6 +27,7 @@ type Conn struct {
 	gone  sync.Once
 
 	deadlines atomic.Bool // one was set once
+	token     opened      // of IMDS; for the one request under way
 
 	next, prev *Conn // guarded by server.mu, like listed
 	listed     bool

@@ -111,7 +111,7 @@ func (m *IMDS) serve(r *http.Request, c *Conn, t Target, now time.Time) (a metad
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return metadataAnswer{refused: methodNotAllowed("GET, HEAD")}
 	}
-	v1, refused := m.session(r, who)
+	v1, refused := m.session(r, c, who)
 	if refused != nil {
 		return metadataAnswer{refused: refused}
 	}

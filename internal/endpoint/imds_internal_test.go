@@ -17,12 +17,13 @@ func TestTokenEnds(t *testing.T) {
 		own := holderOf(peer.Peer{UID: 1000, Known: true}, netip.Addr{})
 		for _, ttl := range []time.Duration{time.Second, 300 * time.Second, 6 * time.Hour} {
 			token := k.issue(ttl, own)
+			var conn opened // which showed it before, and another that did not
 			time.Sleep(ttl - time.Nanosecond)
-			if !k.knows(token, own) {
+			if !k.knows(token, own, &conn) || !k.knows(token, own, &conn) {
 				t.Errorf("ended before %v", ttl)
 			}
 			time.Sleep(time.Nanosecond)
-			if k.knows(token, own) {
+			if k.knows(token, own, &conn) || k.knows(token, own, new(opened)) {
 				t.Errorf("good after %v", ttl)
 			}
 		}
@@ -37,18 +38,22 @@ func TestTokenIsTheHolders(t *testing.T) {
 	for i, a := range holders {
 		token := k.issue(time.Hour, a)
 		for j, b := range holders {
-			if k.knows(token, b) != (i == j) {
+			if k.knows(token, b, new(opened)) != (i == j) {
 				t.Errorf("the token of %x and %x", a, b)
 			}
 		}
-		for at := range token { // each character counts
+		var conn opened
+		if !k.knows(token, a, &conn) || k.knows(strings.Repeat("\x00", len(token)), a, new(opened)) {
+			t.Error("a token is not known, or none is")
+		}
+		for at := range token { // each character counts, on a connection that showed the right ones too
 			for _, with := range []string{"A", "-", "="} {
-				if other := token[:at] + with + token[at+1:]; other != token && k.knows(other, a) {
+				if other := token[:at] + with + token[at+1:]; other != token && (k.knows(other, a, &conn) || k.knows(other, a, new(opened))) {
 					t.Errorf("%s was taken for %s", other, token)
 				}
 			}
 		}
-		if newTokens().knows(token, a) {
+		if newTokens().knows(token, a, new(opened)) {
 			t.Error("another daemon knows it")
 		}
 	}
@@ -61,7 +66,7 @@ func TestTokensAreNotKept(t *testing.T) {
 	own := holderOf(peer.Peer{UID: 1000, Known: true}, netip.Addr{})
 	first := k.issue(time.Hour, own)
 	if n := testing.AllocsPerRun(1000, func() {
-		if !k.knows(first, own) {
+		if !k.knows(first, own, &opened{}) {
 			t.Fatal("unknown")
 		}
 	}); n > 0 {
@@ -70,7 +75,7 @@ func TestTokensAreNotKept(t *testing.T) {
 	for range 300_000 {
 		k.issue(time.Hour, own)
 	}
-	if !k.knows(first, own) {
+	if !k.knows(first, own, new(opened)) {
 		t.Error("the first of 300,000 tokens is gone")
 	}
 }
@@ -129,8 +134,11 @@ func FuzzIMDSToken(f *testing.F) {
 	for _, s := range []string{"", "1", "0", "-1", "21600", "21601", "abc", strings.Repeat("A", 56), strings.Repeat("A", 54) + "==", "\x00", strings.Repeat("9", 10<<10)} {
 		f.Add(s)
 	}
+	var conn opened
+	k.knows(issued, own, &conn)
 	f.Fuzz(func(t *testing.T, s string) {
-		if k.knows(s, own) && s != issued {
+		seen := conn
+		if (k.knows(s, own, &seen) || k.knows(s, own, new(opened))) && s != issued {
 			t.Errorf("%q was taken for a token", s)
 		}
 		n, ok := parseTTL(s)

@@ -56,10 +56,10 @@ func (m *IMDS) foreign(r *http.Request, c *Conn) *Refusal {
 // session says why a request for metadata may not be answered by the token that
 // it shows or does not show. A token that is shown must be right, whether one is
 // needed or not. v1 says that none was shown.
-func (m *IMDS) session(r *http.Request, who holder) (v1 bool, refused *Refusal) {
+func (m *IMDS) session(r *http.Request, c *Conn, who holder) (v1 bool, refused *Refusal) {
 	given, shown := r.Header[tokenHeader]
 	switch {
-	case len(given) == 1 && m.tokens.knows(given[0], who):
+	case len(given) == 1 && m.tokens.knows(given[0], who, &c.token):
 		return false, nil
 	case shown:
 		return false, refuse(http.StatusUnauthorized, "wrong_imds_token", "401 - Unauthorized: this IMDS token has ended or is none of ours")

@@ -84,6 +84,29 @@ func TestReadRefusals(t *testing.T) {
 	}
 }
 
+// What another tool wrote is taken as it is, unless reading it would never end.
+func TestReadForeign(t *testing.T) {
+	for name, tt := range map[string]struct {
+		make func(t *testing.T, path string)
+		want string // in the error; "" for none
+	}{
+		"open to all":             {func(t *testing.T, p string) { file(t, p, 0o666) }, ""},
+		"link":                    {func(t *testing.T, p string) { file(t, p+".target", 0o644); check(t, os.Symlink(p+".target", p)) }, ""},
+		"two names":               {func(t *testing.T, p string) { file(t, p+".other", 0o644); check(t, os.Link(p+".other", p)) }, ""},
+		"FIFO":                    {func(t *testing.T, p string) { check(t, syscall.Mkfifo(p, 0o600)) }, "not a regular file"},
+		"link to what has no end": {func(t *testing.T, p string) { check(t, os.Symlink("/dev/zero", p)) }, "not a regular file"},
+		"directory":               {func(t *testing.T, p string) { check(t, os.Mkdir(p, 0o700)) }, "is a directory"},
+		"too large":               {func(t *testing.T, p string) { check(t, os.WriteFile(p, make([]byte, 101), 0o600)) }, "larger than 100 bytes"},
+		"nothing":                 {func(t *testing.T, p string) {}, "no such file"},
+	} {
+		path := filepath.Join(t.TempDir(), "f")
+		tt.make(t, path)
+		if _, err := ReadForeign(path, 100); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
 func TestWriteReplacesALinkAndLeavesItsTarget(t *testing.T) {
 	dir := t.TempDir()
 	path, victim := filepath.Join(dir, "f"), filepath.Join(dir, "victim")

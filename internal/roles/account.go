@@ -52,9 +52,9 @@ type Config struct {
 
 // Endpoint is where a service is asked.
 type Endpoint struct {
-	URL       string // empty: the SDK's for the region
-	FIPS      bool
-	DualStack bool
+	Base      *string // nil: the SDK's for the region
+	FIPS      aws.FIPSEndpointState
+	DualStack aws.DualStackEndpointState
 }
 
 // Event is a piece of progress.
@@ -136,38 +136,17 @@ func (a *Account) connect() (*sts.Client, error) {
 	retryer := a.retryer()
 	options := []func(*smithymiddleware.Stack) error{middleware.AddUserAgentKey(a.cfg.UserAgent)}
 	e := ends["iam"]
-	a.iam = iam.New(iam.Options{Region: region, BaseEndpoint: e.base(), Credentials: signer, HTTPClient: client, Retryer: retryer, APIOptions: options,
-		EndpointOptions: iam.EndpointResolverOptions{UseFIPSEndpoint: e.fips(), UseDualStackEndpoint: e.dual()}})
+	a.iam = iam.New(iam.Options{Region: region, BaseEndpoint: e.Base, Credentials: signer, HTTPClient: client, Retryer: retryer, APIOptions: options,
+		EndpointOptions: iam.EndpointResolverOptions{UseFIPSEndpoint: e.FIPS, UseDualStackEndpoint: e.DualStack}})
 	e = ends["ec2"]
-	a.ec2 = ec2.New(ec2.Options{Region: region, BaseEndpoint: e.base(), Credentials: signer, HTTPClient: client, Retryer: retryer, APIOptions: options,
-		EndpointOptions: ec2.EndpointResolverOptions{UseFIPSEndpoint: e.fips(), UseDualStackEndpoint: e.dual()}})
+	a.ec2 = ec2.New(ec2.Options{Region: region, BaseEndpoint: e.Base, Credentials: signer, HTTPClient: client, Retryer: retryer, APIOptions: options,
+		EndpointOptions: ec2.EndpointResolverOptions{UseFIPSEndpoint: e.FIPS, UseDualStackEndpoint: e.DualStack}})
 	e = ends["ecs"]
-	a.ecs = ecs.New(ecs.Options{Region: region, BaseEndpoint: e.base(), Credentials: signer, HTTPClient: client, Retryer: retryer, APIOptions: options,
-		EndpointOptions: ecs.EndpointResolverOptions{UseFIPSEndpoint: e.fips(), UseDualStackEndpoint: e.dual()}})
+	a.ecs = ecs.New(ecs.Options{Region: region, BaseEndpoint: e.Base, Credentials: signer, HTTPClient: client, Retryer: retryer, APIOptions: options,
+		EndpointOptions: ecs.EndpointResolverOptions{UseFIPSEndpoint: e.FIPS, UseDualStackEndpoint: e.DualStack}})
 	e = ends["sts"]
-	return sts.New(sts.Options{Region: region, BaseEndpoint: e.base(), Credentials: signer, HTTPClient: client, Retryer: retryer, APIOptions: options,
-		EndpointOptions: sts.EndpointResolverOptions{UseFIPSEndpoint: e.fips(), UseDualStackEndpoint: e.dual()}}), nil
-}
-
-func (e Endpoint) base() *string {
-	if e.URL == "" {
-		return nil
-	}
-	return &e.URL
-}
-
-func (e Endpoint) fips() aws.FIPSEndpointState {
-	if e.FIPS {
-		return aws.FIPSEndpointStateEnabled
-	}
-	return aws.FIPSEndpointStateDisabled
-}
-
-func (e Endpoint) dual() aws.DualStackEndpointState {
-	if e.DualStack {
-		return aws.DualStackEndpointStateEnabled
-	}
-	return aws.DualStackEndpointStateDisabled
+	return sts.New(sts.Options{Region: region, BaseEndpoint: e.Base, Credentials: signer, HTTPClient: client, Retryer: retryer, APIOptions: options,
+		EndpointOptions: sts.EndpointResolverOptions{UseFIPSEndpoint: e.FIPS, UseDualStackEndpoint: e.DualStack}}), nil
 }
 
 // signer gives the SDK the caller's credentials.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
 )
@@ -41,7 +43,7 @@ func newRig(t *testing.T, c fakeaws.Config) *rig {
 			return creds.Credentials{AccessKeyID: id, SecretAccessKey: creds.NewSecret(secret)}, nil
 		}),
 		Region:     region,
-		Endpoint:   func(string) (Endpoint, error) { return Endpoint{URL: s.URL()}, nil },
+		Endpoint:   func(string) (Endpoint, error) { return Endpoint{Base: aws.String(s.URL())}, nil },
 		FirstPause: time.Millisecond, Patience: 3 * time.Second, Rollout: 3 * time.Second, Attempts: 3,
 		Progress: func(e Event) { r.events = append(r.events, e) },
 	}

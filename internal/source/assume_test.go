@@ -195,7 +195,7 @@ func TestWebIdentityToken(t *testing.T) {
 		t.Error("the rotation was not seen")
 	}
 	g.must("web") // read at each Retrieve
-	for text, word := range map[string]string{"": "is empty", " \n": "is empty", strings.Repeat("x", maxTokenFile+1): "larger than 64 KiB"} {
+	for text, word := range map[string]string{"": "is empty", " \n": "is empty", strings.Repeat("x", maxTokenFile+1): "larger than 65536 bytes"} {
 		g.write("token", text)
 		g.fails("web", creds.NotConfigured, word)
 	}

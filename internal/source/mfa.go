@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -195,13 +196,23 @@ func (m mfa) signIn() (SignIn, bool) {
 func (r *Resolver) forget(c creds.Credentials) {
 	r.endedMu.Lock()
 	defer r.endedMu.Unlock()
-	r.ended[c.AccessKeyID] = true
+	r.ended.add(c, time.Now())
 }
 
 func (r *Resolver) hasEnded(c creds.Credentials) bool {
 	r.endedMu.Lock()
 	defer r.endedMu.Unlock()
-	return r.ended[c.AccessKeyID]
+	_, ok := r.ended[c.AccessKeyID]
+	return ok
+}
+
+// endedSessions are sessions that STS refuses before their time: the ids of
+// their keys → when they end by themselves, after which nobody takes them.
+type endedSessions map[string]time.Time
+
+func (s endedSessions) add(c creds.Credentials, now time.Time) {
+	maps.DeleteFunc(s, func(_ string, end time.Time) bool { return !end.After(now) })
+	s[c.AccessKeyID] = c.Expires
 }
 
 // mfaLink gives the MFA session itself: of a profile that has keys and

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -216,5 +217,27 @@ func TestSignInEnds(t *testing.T) {
 	cancel()
 	if _, err := g.r.SignIn(ctx, "admin", device, "123456", false); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// Where nobody keeps sessions, a code serves once.
+func TestSessionsThatNobodyKeeps(t *testing.T) {
+	g := mfaRig(t, fakeaws.Config{})
+	g.r = New(Config{Home: g.home, Getenv: func(name string) string { return g.env[name] }})
+	if until, err := g.signIn("admin", "123456", false); err != nil || until.IsZero() {
+		t.Fatalf("%v, %v", until, err)
+	}
+	g.fails("admin", creds.LoginRequired, "needs a code of the MFA device")
+}
+
+// Sessions that STS refused are remembered as long as somebody could take them.
+func TestRefusedSessionsAreForgotten(t *testing.T) {
+	s, now := endedSessions{}, time.Now()
+	for i := range 100 {
+		s.add(creds.Credentials{AccessKeyID: fmt.Sprint(i), Expires: now.Add(time.Duration(i+1) * time.Minute)}, now)
+	}
+	s.add(creds.Credentials{AccessKeyID: "new", Expires: now.Add(24 * time.Hour)}, now.Add(90*time.Minute))
+	if _, ok := s["90"]; len(s) != 11 || !ok {
+		t.Errorf("%d are left: %v", len(s), s)
 	}
 }

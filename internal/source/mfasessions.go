@@ -7,32 +7,13 @@ import (
 	"rolecall/internal/creds"
 )
 
-// OwnSessions keeps sessions in memory. The zero value is empty.
-type OwnSessions struct {
-	mu   sync.Mutex // guards kept
-	kept map[string]creds.Credentials
-}
+// unkept are sessions that nobody keeps: each use of one needs a code.
+type unkept struct{}
 
-// Update is that of Sessions. Two that fetch at once both do: each has its code.
-func (o *OwnSessions) Update(ctx context.Context, key string, fresh func(creds.Credentials) bool,
+func (unkept) Update(ctx context.Context, _ string, _ func(creds.Credentials) bool,
 	fetch func(context.Context) (creds.Credentials, error)) (creds.Credentials, bool, error) {
-	o.mu.Lock()
-	c, ok := o.kept[key]
-	o.mu.Unlock()
-	if ok && fresh(c) {
-		return c, false, nil
-	}
 	c, err := fetch(ctx)
-	if err != nil {
-		return creds.Credentials{}, true, err
-	}
-	o.mu.Lock()
-	if o.kept == nil {
-		o.kept = map[string]creds.Credentials{}
-	}
-	o.kept[key] = c
-	o.mu.Unlock()
-	return c, true, nil
+	return c, true, err
 }
 
 // LazySessions are what open gives when the first one is needed.

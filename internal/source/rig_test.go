@@ -15,6 +15,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/store"
 )
 
 // rig is a fake AWS, a home directory and a Resolver that knows nothing else.
@@ -59,6 +60,9 @@ func (g *rig) configure(cfg Config) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.warned = append(g.warned, msg)
+	}
+	if cfg.Sessions == nil {
+		cfg.Sessions = &store.Memory{}
 	}
 	g.r = New(cfg)
 }

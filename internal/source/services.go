@@ -5,15 +5,18 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
 )
 
-// Endpoint is where a service of AWS is asked with a source's credentials.
+// Endpoint is where a service of AWS is asked with a source's credentials, as
+// the SDK's clients take it.
 type Endpoint struct {
-	URL       string // "": the SDK's own for the region
-	FIPS      bool
-	DualStack bool
+	Base      *string // nil: the SDK's own for the region
+	FIPS      aws.FIPSEndpointState
+	DualStack aws.DualStackEndpointState
 }
 
 // Endpoint finds where service (iam, ec2, ecs, sts, …) is asked with the
@@ -44,7 +47,7 @@ func (r *Resolver) Endpoint(text, service, region string) (Endpoint, error) {
 		region = mainRegion("")
 	}
 	found, err := r.service(service, region, sc)
-	return Endpoint{found.endpoint, found.fips, found.dualstack}, err
+	return Endpoint{found.baseEndpoint(), found.fipsState(), found.dualStackState()}, err
 }
 
 // HTTPClient is one for calls to AWS whose answers are larger than credentials:

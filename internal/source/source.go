@@ -43,7 +43,8 @@ type Config struct {
 	// MFASession is how long a session made with an MFA code lasts, 15 minutes
 	// to 36 hours. Zero: 12 hours.
 	MFASession time.Duration
-	// Sessions keeps MFA sessions. Nil: the Resolver's own memory.
+	// Sessions keeps MFA sessions, e.g. a store.Memory. Nil: nobody keeps them,
+	// and each use of one needs a code.
 	Sessions Sessions
 	// SSOSessions is rolecall's own file of SSO sessions that the AWS files do
 	// not name (see sso.ReadFurther). Empty: there is none.
@@ -65,8 +66,8 @@ type Resolver struct {
 
 	sessionEnds sync.Map // :: MFA serial → time.Time, of the session used last
 
-	endedMu sync.Mutex      // guards ended
-	ended   map[string]bool // :: id of a session's key → STS refuses it already
+	endedMu sync.Mutex // guards ended
+	ended   endedSessions
 
 	tokens imdsTokens
 
@@ -139,9 +140,9 @@ func New(cfg Config) *Resolver {
 		cfg.MFASession = defaultSession
 	}
 	if cfg.Sessions == nil {
-		cfg.Sessions = &OwnSessions{}
+		cfg.Sessions = unkept{}
 	}
-	r := &Resolver{cfg: cfg, warned: map[string]bool{}, ended: map[string]bool{}}
+	r := &Resolver{cfg: cfg, warned: map[string]bool{}, ended: endedSessions{}}
 	roots, err := caBundle(cfg.Getenv("AWS_CA_BUNDLE"))
 	r.tlsErr = err
 	r.aws = newClient(proxyExceptLocal, roots)

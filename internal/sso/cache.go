@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -167,27 +165,6 @@ func (c Cache) KeepRegistration(s Session, client Client, scopes, grants []strin
 // ForgetRegistration drops a client that the service does not know any more.
 func (c Cache) ForgetRegistration(s Session) { _ = os.Remove(c.registrationPath(s)) }
 
-// read takes a regular file of a sensible size. Others' permission bits are
-// the AWS CLI's business: some versions write 0644.
-func read(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("%s is larger than %d KiB", path, maxFile>>10)
-	}
-	return text, nil
-}
+// read takes a file of a sensible size. Others' permission bits are the AWS
+// CLI's business: some versions write 0644.
+func read(path string) ([]byte, error) { return privatefile.ReadForeign(path, maxFile) }

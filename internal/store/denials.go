@@ -12,13 +12,23 @@ import (
 // has not spread yet; after a second one, a while later, what is kept must go:
 // else it would come back once a slot has dropped it for the same reason.
 type denials struct {
-	mu    sync.Mutex // guards first and lost
-	first map[string]time.Time
-	lost  map[string]bool // keys of which told has said to drop what is kept
+	mu    sync.Mutex // guards of and swept
+	of    map[string]denial
+	swept int // how many there were after the last sweep
+}
+
+// denial is what is known of one key.
+type denial struct {
+	since time.Time // of the first denial in a row; zero: the last fetch failed in another way
+	told  time.Time // when it was last heard of
+	lost  bool      // told has said to drop what is kept, and upstream has given nothing since
 }
 
 // grace is a little less than slots give, so that nothing is left when they ask.
 const grace = 55 * time.Second
+
+// over says that whatever was kept at the time has ended by now.
+func (n denial) over(now time.Time) bool { return now.Sub(n.told) > sweepAfter }
 
 // told takes the end of a fetch and says whether to drop what is kept.
 func (d *denials) told(key string, err error, now time.Time) (drop bool) {
@@ -26,25 +36,21 @@ func (d *denials) told(key string, err error, now time.Time) (drop bool) {
 	denied := errors.As(err, &e) && e.Code == creds.AccessDenied
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	first, before := d.first[key]
+	n := d.of[key]
 	switch {
-	case err == nil:
-		delete(d.first, key)
-		delete(d.lost, key)
+	case err == nil || !denied && !n.lost:
+		delete(d.of, key)
+		return false
 	case !denied: // no longer in a row; but an outage gives nothing back that was taken away
-		delete(d.first, key)
-	case before:
-		if drop = now.Sub(first) >= grace; drop {
-			d.loseLocked(key)
-		}
-		return drop
+		n.since = time.Time{}
+	case n.since.IsZero():
+		n.since = now
 	default:
-		if d.first == nil {
-			d.first = map[string]time.Time{}
-		}
-		d.first[key] = now
+		drop = now.Sub(n.since) >= grace
+		n.lost = n.lost || drop
 	}
-	return false
+	d.setLocked(key, n, now)
+	return drop
 }
 
 // lasting says whether told has said to drop what is kept, and upstream has given
@@ -52,19 +58,32 @@ func (d *denials) told(key string, err error, now time.Time) (drop bool) {
 func (d *denials) lasting(key string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.lost[key]
+	return d.of[key].lost
 }
 
 // lose is what told does when it says to drop what is kept.
-func (d *denials) lose(key string) {
+func (d *denials) lose(key string, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.loseLocked(key)
+	n := d.of[key]
+	n.lost = true
+	d.setLocked(key, n, now)
 }
 
-func (d *denials) loseLocked(key string) {
-	if d.lost == nil {
-		d.lost = map[string]bool{}
+// setLocked also drops what is over: keys that were asked for once must not
+// stay for ever.
+func (d *denials) setLocked(key string, n denial, now time.Time) {
+	if d.of == nil {
+		d.of = map[string]denial{}
 	}
-	d.lost[key] = true
+	if sweepDue(len(d.of), d.swept) {
+		for k, old := range d.of {
+			if old.over(now) {
+				delete(d.of, k)
+			}
+		}
+		d.swept = len(d.of)
+	}
+	n.told = now
+	d.of[key] = n
 }

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	mostBad    = 3
-	sweepAfter = 48 * time.Hour // no AWS session lives longer than 36 h
+	mostBad       = 3
+	sweepAfter    = 48 * time.Hour // no AWS session lives longer than 36 h
+	leftOverAfter = time.Minute    // no write takes as long
 )
 
 // Entry is what may be shown of a kept entry.
@@ -127,14 +128,23 @@ func Wipe(dir string) (removed int, err error) {
 	return removed, errors.Join(errs...)
 }
 
-// ours says whether the file belongs to an entry, by its name.
+// ours says whether the file belongs to an entry, or was left over by a writer
+// that was killed, by its name.
 func ours(file string) bool {
-	name := strings.TrimSuffix(file, filepath.Ext(file))
-	if strings.HasPrefix(file, ".") { // left over by a writer that was killed
-		name, _, _ = strings.Cut(file[1:], ".")
-		return isName(name) && strings.Contains(file, ".tmp-")
+	if leftOver(file) {
+		return true
 	}
-	return isName(name) && slices.Contains([]string{entryExt, lockExt, linkExt, badExt, failExt}, filepath.Ext(file))
+	ext := filepath.Ext(file)
+	return isName(strings.TrimSuffix(file, ext)) && slices.Contains([]string{entryExt, lockExt, linkExt, badExt, failExt}, ext)
+}
+
+// leftOver says whether the file is one of privatefile.Write's before it gets
+// its name: of an entry, of the key or of the salt.
+func leftOver(file string) bool {
+	hidden, isHidden := strings.CutPrefix(file, ".")
+	to, _, isTemp := strings.Cut(hidden, ".tmp-")
+	name, _, _ := strings.Cut(to, ".")
+	return isHidden && isTemp && (isName(name) || to == keyFile || to == saltFile)
 }
 
 // isName says whether text could be what Sealer.Name made.
@@ -166,20 +176,21 @@ func (f *File) openError(name string, sealed []byte) error {
 
 // sweep removes what nobody can want any more.
 func (f *File) sweep(now time.Time) {
-	for _, ext := range []string{entryExt, linkExt, lockExt, failExt} {
-		for _, a := range f.aged(ext) {
-			if now.Sub(a.at) > sweepAfter {
-				_ = os.Remove(a.path) // a lock that somebody holds costs one more fetch at most
-			}
-		}
-	}
-	files, err := filepath.Glob(filepath.Join(f.c.Dir, ".*.tmp-*"))
+	files, err := os.ReadDir(f.c.Dir)
 	if err != nil {
-		return
+		return // whatever is there does no harm
 	}
-	for _, path := range files {
-		if info, err := os.Lstat(path); err == nil && ours(filepath.Base(path)) && now.Sub(info.ModTime()) > time.Minute {
-			_ = os.Remove(path)
+	for _, file := range files {
+		info, err := file.Info()
+		if err != nil || !ours(file.Name()) || filepath.Ext(file.Name()) == badExt {
+			continue
+		}
+		age, most := now.Sub(info.ModTime()), sweepAfter
+		if leftOver(file.Name()) {
+			most = leftOverAfter
+		}
+		if age > most {
+			_ = os.Remove(filepath.Join(f.c.Dir, file.Name())) // a lock that somebody holds costs one more fetch at most
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 
 	"rolecall/internal/creds"
@@ -31,9 +30,7 @@ type FileConfig struct {
 type File struct {
 	c      FileConfig
 	denied denials
-
-	mu   sync.Mutex // guards told
-	told map[string]time.Time
+	warner *warner
 }
 
 // The files of an entry, after its name.
@@ -46,10 +43,9 @@ const (
 )
 
 const (
-	lockWait  = 5 * time.Second
-	lockPoll  = 4 * time.Millisecond  // at first
-	lockLull  = 40 * time.Millisecond // and at last: many who wait must leave the machine to the one who works
-	warnAgain = time.Minute
+	lockWait = 5 * time.Second
+	lockPoll = 4 * time.Millisecond  // at first
+	lockLull = 40 * time.Millisecond // and at last: many who wait must leave the machine to the one who works
 )
 
 // NewFile makes the directory where it is missing. The error says why nothing
@@ -58,16 +54,13 @@ func NewFile(c FileConfig) (*File, error) {
 	if c.Wait <= 0 {
 		c.Wait = lockWait
 	}
-	if c.Warn == nil {
-		c.Warn = func(string) {}
-	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	if err := privatefile.EnsureDir(c.Dir); err != nil {
 		return nil, err
 	}
-	return &File{c: c, told: map[string]time.Time{}}, nil
+	return &File{c: c, warner: newWarner(c.Warn, c.Now)}, nil
 }
 
 // Update answers with what is kept under key when fresh approves of it.
@@ -271,16 +264,4 @@ func (f *File) keep(name string, c creds.Credentials) {
 func (f *File) path(name, ext string) string { return filepath.Join(f.c.Dir, name+ext) }
 
 // warn tells each kind of message at most once a minute.
-func (f *File) warn(format string, args ...any) {
-	now := f.c.Now()
-	f.mu.Lock()
-	last, told := f.told[format]
-	again := !told || now.Sub(last).Abs() >= warnAgain
-	if again {
-		f.told[format] = now
-	}
-	f.mu.Unlock()
-	if again {
-		f.c.Warn(fmt.Sprintf(format, args...))
-	}
-}
+func (f *File) warn(format string, args ...any) { f.warner.tell(format, fmt.Sprintf(format, args...)) }

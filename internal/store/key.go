@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"rolecall/internal/privatefile"
+	"rolecall/internal/typed"
 )
 
 // KeyKind says where the store key is kept.
@@ -65,34 +66,49 @@ const (
 )
 
 // OpenKey finds the store key: the file that is named for it, else the systemd
-// credential where there is one, else the passphrase where one is named, else the key that was made for this store,
-// in the keychain or in a file. A key that is lost is replaced by a new one:
-// what was sealed with the old is a miss.
+// credential where there is one, else the passphrase where one is named, else
+// the key that was made for this store, in the keychain or in a file. A key that
+// was made and is lost is replaced by a new one: what was sealed with the old is
+// a miss.
 func OpenKey(c KeyConfig) (Key, error) {
 	if c.Warn == nil {
 		c.Warn = func(string) {}
 	}
 	if path := c.Getenv("ROLECALL_STORE_KEY_FILE"); path != "" {
-		text, err := privatefile.ReadSecret(path, keyFileLimit)
+		fix := "head -c 32 /dev/urandom | base64 > " + typed.Word(path)
+		text, err := readGiven("the store's key file", path, fix)
 		if err != nil {
-			return Key{}, fmt.Errorf("the store's key file: %w", err)
+			return Key{}, err
 		}
-		return givenKey(KeyFromFile, path, text, "head -c 32 /dev/urandom | base64 > "+path)
+		return givenKey(KeyFromFile, path, text, fix)
 	}
 	if dir := c.Getenv("CREDENTIALS_DIRECTORY"); filepath.IsAbs(dir) {
 		path := filepath.Join(dir, CredentialName)
-		text, err := os.ReadFile(path)
+		text, err := privatefile.ReadSecret(path, keyFileLimit)
 		if err == nil {
 			return givenKey(KeyFromCredential, path, text, "head -c 32 /dev/urandom | systemd-creds encrypt --name="+CredentialName+" - "+CredentialName+".cred")
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return Key{}, fmt.Errorf("the systemd credential %s cannot be read: %w", CredentialName, err)
+			return Key{}, fmt.Errorf("the systemd credential %s: %w", CredentialName, err)
 		}
 	}
 	if path := c.Getenv("ROLECALL_STORE_PASSPHRASE_FILE"); path != "" {
 		return c.passphrase(path)
 	}
 	return c.made()
+}
+
+// readGiven reads a file that the environment names. That it is missing is not
+// fs.ErrNotExist, which says that there is no key so far.
+func readGiven(what, path, fix string) ([]byte, error) {
+	text, err := privatefile.ReadSecret(path, keyFileLimit)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = &privatefile.UnsafeError{Path: path, Msg: "is not there", Fix: fix}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return text, nil
 }
 
 // givenKey takes 32 bytes as they are, in hexadecimal or in base64.
@@ -111,15 +127,15 @@ func givenKey(kind KeyKind, path string, text []byte, fix string) (Key, error) {
 
 // passphrase derives the key from the first line of the file.
 func (c KeyConfig) passphrase(path string) (Key, error) {
-	text, err := privatefile.ReadSecret(path, keyFileLimit)
+	fix := "head -c 24 /dev/urandom | base64 > " + typed.Word(path)
+	text, err := readGiven("the store's passphrase", path, fix)
 	if err != nil {
-		return Key{}, fmt.Errorf("the store's passphrase: %w", err)
+		return Key{}, err
 	}
 	phrase, _, _ := strings.Cut(string(text), "\n")
 	phrase = strings.TrimSuffix(phrase, "\r")
 	if len(phrase) < leastPhrase {
-		return Key{}, &privatefile.UnsafeError{Path: path, Msg: fmt.Sprintf("holds a passphrase of less than %d bytes", leastPhrase),
-			Fix: "head -c 24 /dev/urandom | base64 > " + path}
+		return Key{}, &privatefile.UnsafeError{Path: path, Msg: fmt.Sprintf("holds a passphrase of less than %d bytes", leastPhrase), Fix: fix}
 	}
 	salt, err := c.salt()
 	if err != nil {
@@ -132,13 +148,13 @@ func (c KeyConfig) passphrase(path string) (Key, error) {
 func (c KeyConfig) salt() ([]byte, error) {
 	path := filepath.Join(c.Dir, saltFile)
 	read := func() ([]byte, error) {
-		text, err := privatefile.Read(path, keyFileLimit)
+		text, err := c.read(path)
 		if err != nil {
 			return nil, err
 		}
 		salt, err := hex.DecodeString(strings.TrimSpace(string(text)))
 		if err != nil || len(salt) < 16 {
-			return nil, &privatefile.UnsafeError{Path: path, Msg: "is damaged", Fix: "rm " + path}
+			return nil, &privatefile.UnsafeError{Path: path, Msg: "is damaged", Fix: "rm " + typed.Word(path)}
 		}
 		return salt, nil
 	}
@@ -185,7 +201,7 @@ var errKeyLost = errors.New("the key of the store is lost")
 // recorded reads the key file, which holds the key or says that the keychain
 // does.
 func (c KeyConfig) recorded(path string) (Key, error) {
-	text, err := privatefile.Read(path, keyFileLimit)
+	text, err := c.read(path)
 	if err != nil {
 		return Key{}, err
 	}
@@ -212,6 +228,15 @@ func (c KeyConfig) recorded(path string) (Key, error) {
 		return Key{b, KeyInKeychain, path}, nil
 	}
 	return Key{}, errKeyLost
+}
+
+// read returns what is in a file of the store's directory.
+func (c KeyConfig) read(path string) ([]byte, error) {
+	text, err := privatefile.Read(path, keyFileLimit)
+	if info, e := os.Stat(c.Dir); err != nil && e == nil && !info.IsDir() {
+		return nil, privatefile.EnsureDir(c.Dir) // its words are better
+	}
+	return text, err
 }
 
 // make puts a new key into the keychain, or where that cannot be, into the file.

@@ -55,12 +55,16 @@ func (m *Memory) Forget(key string) {
 	delete(m.entries, key)
 }
 
-const sweepAt = 64 // entries, and then whenever they have doubled
+const sweepAt = 64
+
+// sweepDue says whether to look through n things of which swept were left the
+// last time: whenever they have doubled.
+func sweepDue(n, swept int) bool { return n >= max(sweepAt, 2*swept) }
 
 // sweepLocked drops entries that nobody uses and that hold nothing good: keys
 // that were asked for once must not stay for ever.
 func (m *Memory) sweepLocked() {
-	if len(m.entries) < max(sweepAt, 2*m.swept) {
+	if !sweepDue(len(m.entries), m.swept) {
 		return
 	}
 	now := time.Now()

@@ -70,3 +70,32 @@ func TestAnOutageGivesNothingBack(t *testing.T) {
 		t.Error("two denials with an outage between are two in a row")
 	}
 }
+
+// Denials of keys that nobody asks for any more do not stay, and those that may
+// still matter do.
+func TestDenialsAreBounded(t *testing.T) {
+	var d denials
+	now := time.Now()
+	no := &creds.RetrieveError{Code: creds.AccessDenied}
+	d.told("kept", no, now)
+	for i := range 10_000 {
+		d.told(fmt.Sprint("first ", i), no, now)
+		d.lose(fmt.Sprint("lost ", i), now)
+	}
+	if !d.told("kept", no, now.Add(grace)) || !d.lasting("kept") || !d.lasting("lost 1") {
+		t.Error("a denial was forgotten among others")
+	}
+	for i := range 30_000 {
+		d.told(fmt.Sprint("second ", i), no, now.Add(sweepAfter))
+	}
+	if !d.lasting("lost 1") {
+		t.Error("a denial was forgotten before its time")
+	}
+	later := now.Add(sweepAfter + time.Second)
+	for i := range 60_000 {
+		d.told(fmt.Sprint("third ", i), no, later)
+	}
+	if d.lasting("lost 1") || d.of["first 1"] != (denial{}) || !d.lasting("kept") || d.of["second 1"] == (denial{}) {
+		t.Errorf("not swept, or too much: %d are left", len(d.of))
+	}
+}

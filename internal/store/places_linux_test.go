@@ -100,7 +100,7 @@ func TestStrangeLocks(t *testing.T) {
 			}
 			var u upstream
 			began := time.Now()
-			if _, fetched := update(t, f, all, u.fetch); !fetched || time.Since(began) > time.Second {
+			if _, fetched := update(t, f, all, u.fetch); !fetched || !faults.Within(time.Since(began), time.Second) {
 				t.Errorf("fetched %v after %v", fetched, time.Since(began))
 			}
 		})
@@ -223,5 +223,35 @@ func TestCanaryInWarnings(t *testing.T) {
 	})
 	if text := fmt.Sprint(said, err); strings.Contains(text, canary) {
 		t.Error(text)
+	}
+}
+
+// A credential that is none must neither hold the start, nor fill the memory,
+// nor be taken where others can read it.
+func TestStrangeCredentials(t *testing.T) {
+	for name, tt := range map[string]struct {
+		put  func(path string) error
+		want string // in the error; "" for none
+	}{
+		"FIFO":               {func(p string) error { return syscall.Mkfifo(p, 0o600) }, "not a regular file"},
+		"what never ends":    {func(p string) error { return os.Symlink("/dev/zero", p) }, "not a regular file"},
+		"large":              {func(p string) error { return os.WriteFile(p, make([]byte, keyFileLimit+1), 0o600) }, "larger than"},
+		"directory":          {func(p string) error { return os.Mkdir(p, 0o700) }, "is a directory"},
+		"open to all":        {func(p string) error { return errors.Join(os.WriteFile(p, key(7), 0o600), os.Chmod(p, 0o644)) }, "may be read"},
+		"as systemd puts it": {func(p string) error { return os.WriteFile(p, key(7), 0o400) }, ""},
+		"link, as a mount's may": {func(p string) error {
+			return errors.Join(os.WriteFile(p+".data", key(7), 0o400), os.Symlink(p+".data", p))
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := tt.put(filepath.Join(dir, CredentialName)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := OpenKey(KeyConfig{Dir: t.TempDir(), Getenv: env("CREDENTIALS_DIRECTORY", dir), Make: true})
+			if (err == nil) != (tt.want == "") || err != nil && (!strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "systemd credential")) {
+				t.Errorf("%v, want %q", err, tt.want)
+			}
+		})
 	}
 }

@@ -67,11 +67,11 @@ func NewRedis(c RedisConfig) (*Redis, error) {
 	o.MaxRetries, o.PoolSize = -1, redisConns
 	o.DisableIdentity, o.Protocol = true, 2
 	logging.Disable() // the library writes to stderr, for the whole process; we tell what matters
-	r := &Redis{client: redis.NewUniversalClient(o), sealer: c.Sealer, now: c.Now, warn: newWarner(c.Warn),
-		patience: redisPatience, wait: herdWait, newest: map[string]time.Time{}}
-	if r.now == nil {
-		r.now = time.Now
+	if c.Now == nil {
+		c.Now = time.Now
 	}
+	r := &Redis{client: redis.NewUniversalClient(o), sealer: c.Sealer, now: c.Now, warn: newWarner(c.Warn, c.Now),
+		patience: redisPatience, wait: herdWait, newest: map[string]time.Time{}}
 	if o.TLSConfig == nil && !allLoopback(o.Addrs) {
 		r.warn.tell("plain", "the shared store is reached without TLS: entries are sealed, but its password is not; use rediss:// in place of redis://")
 	}

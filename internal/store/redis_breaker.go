@@ -8,7 +8,6 @@ import (
 const (
 	breakerFails = 3
 	breakerOpen  = 5 * time.Second
-	warnLull     = time.Minute
 )
 
 // outcome of one operation.
@@ -62,31 +61,4 @@ func (b *breaker) leave(now time.Time, o outcome) (reopened bool) {
 		b.probing = false
 	}
 	return reopened
-}
-
-// warner passes warnings on, each kind at most once a minute.
-type warner struct {
-	to func(string)
-
-	mu   sync.Mutex
-	last map[string]time.Time
-}
-
-func newWarner(to func(string)) *warner { return &warner{to: to, last: map[string]time.Time{}} }
-
-func (w *warner) tell(kind, text string) {
-	if w.to == nil {
-		return
-	}
-	now := time.Now()
-	w.mu.Lock()
-	last, told := w.last[kind]
-	quiet := told && now.Sub(last) < warnLull
-	if !quiet {
-		w.last[kind] = now
-	}
-	w.mu.Unlock()
-	if !quiet {
-		w.to(text)
-	}
 }

@@ -215,7 +215,7 @@ func TestFigureRedisFaults(t *testing.T) {
 			})
 			first, open, needed := coldReads(t, r)
 			for range 2 { // the machine may have had other things to do
-				if first <= tt.reach {
+				if faults.Within(first, tt.reach) {
 					break
 				}
 				first, open, needed = coldReads(t, impatient(t, RedisConfig{URL: url}))
@@ -224,7 +224,7 @@ func TestFigureRedisFaults(t *testing.T) {
 			wg.Wait()
 			figure.Note(t, fmt.Sprintf("Redis %s: added to one cold read until the breaker opens (after %d), then at most in 1,000 cold reads; failed of %d warm reads", name, needed, reads.Load()),
 				fmt.Sprintf("≤ %v, ~0, 0", tt.reach), fmt.Sprintf("%v, %v, %d", first.Round(10*time.Microsecond), open.Round(10*time.Microsecond), failures.Load()),
-				first > tt.reach || open > 100*time.Millisecond || needed != breakerFails || failures.Load() > 0)
+				!faults.Within(first, tt.reach) || !faults.Within(open, 100*time.Millisecond) || needed != breakerFails || failures.Load() > 0)
 			if lost += failures.Load(); name == "refused" {
 				refused = first
 			} else {
@@ -239,8 +239,8 @@ func TestFigureRedisFaults(t *testing.T) {
 	if opened == 0 {
 		return // there is no server here
 	}
-	faults.Record(t, 41, refused <= 5*time.Millisecond && lost == 0, "cold +%v at most, 0 once the breaker is open (after %d); %d warm reads failed", refused.Round(10*time.Microsecond), opened, lost)
-	faults.Record(t, 42, slow <= 300*time.Millisecond && lost == 0, "+%v at most on one cold read (stopped, paused, black hole, 5 s slow, resets, cut answers), 0 for the next 5 s; %d warm reads failed", slow.Round(time.Millisecond), lost)
+	faults.Record(t, 41, faults.Within(refused, 5*time.Millisecond) && lost == 0, "cold +%v at most, 0 once the breaker is open (after %d); %d warm reads failed", refused.Round(10*time.Microsecond), opened, lost)
+	faults.Record(t, 42, faults.Within(slow, 300*time.Millisecond) && lost == 0, "+%v at most on one cold read (stopped, paused, black hole, 5 s slow, resets, cut answers), 0 for the next 5 s; %d warm reads failed", slow.Round(time.Millisecond), lost)
 }
 
 // Sentinels and clusters are looked up by more than one step, which must not
@@ -255,12 +255,12 @@ func TestRedisSentinelAndClusterHang(t *testing.T) {
 	for _, url := range []string{"redis-sentinel://" + p.Addr() + "," + p.Addr() + "/main", "redis-cluster://" + p.Addr() + "," + p.Addr(), "rediss://" + p.Addr()} {
 		first, open, needed := time.Duration(0), time.Duration(0), 0
 		for range 3 { // the machine may have had other things to do
-			if first, open, needed = coldReads(t, impatient(t, RedisConfig{URL: url})); first <= 300*time.Millisecond {
+			if first, open, needed = coldReads(t, impatient(t, RedisConfig{URL: url})); faults.Within(first, 300*time.Millisecond) {
 				break
 			}
 		}
 		t.Logf("%s: %v, %v, %d", url, first, open, needed)
-		if first > 300*time.Millisecond || needed != breakerFails {
+		if !faults.Within(first, 300*time.Millisecond) || needed != breakerFails {
 			t.Errorf("%s: %v for one cold read; the breaker opened after %d", url, first, needed)
 		}
 	}
@@ -603,8 +603,8 @@ func TestFigureRedisHolderDies(t *testing.T) {
 	wg.Wait()
 	took := time.Duration(longest.Load()).Round(10 * time.Millisecond)
 	figure.Note(t, fmt.Sprintf("Redis lock holder killed: longest wait of %d nodes, upstream calls", nodes), "≤ 2.2 s, ≤ 10",
-		fmt.Sprintf("%v, %d", took, calls.Load()), took > 2200*time.Millisecond || calls.Load() > nodes)
-	faults.Record(t, 43, took <= 2200*time.Millisecond && calls.Load() <= nodes, "%v waited at most by %d nodes after the holder was killed, %d calls, one a node at most", took, nodes, calls.Load())
+		fmt.Sprintf("%v, %d", took, calls.Load()), !faults.Within(took, 2200*time.Millisecond) || calls.Load() > nodes)
+	faults.Record(t, 43, faults.Within(took, 2200*time.Millisecond) && calls.Load() <= nodes, "%v waited at most by %d nodes after the holder was killed, %d calls, one a node at most", took, nodes, calls.Load())
 	// Once the dead one's lock has lapsed, one asks again for all.
 	for _, key := range s.do("KEYS", "*lock").([]any) {
 		if ms := s.do("PTTL", key).(int64); ms <= 0 || ms > herdHold.Milliseconds() {

@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -44,12 +44,18 @@ func Open(c SharedConfig) (*Shared, error) {
 	}
 	s := &Shared{Key: key}
 	s.File, s.FileErr = NewFile(FileConfig{Dir: c.Key.Dir, Sealer: sealer, Warn: c.Key.Warn})
+	if s.File != nil && c.Key.Make { // who only looks leaves everything as it is
+		s.File.sweep(time.Now())
+	}
 	if c.Fleet.URL != "" {
 		c.Fleet.Sealer, c.Fleet.Warn = sealer, c.Key.Warn
 		s.Fleet, s.FleetErr = NewRedis(c.Fleet)
 	}
 	if s.File == nil && s.Fleet == nil {
-		return nil, errors.Join(s.FileErr, s.FleetErr)
+		if s.FleetErr != nil {
+			return nil, fmt.Errorf("%w; and %w", s.FileErr, s.FleetErr)
+		}
+		return nil, s.FileErr
 	}
 	return s, nil
 }
@@ -96,7 +102,7 @@ func (s *Shared) recall(key string) {
 		s.Fleet.seen(name, e.c.Expires)
 	}
 	if _, dropped, _ := s.File.Failed(key); dropped {
-		s.Fleet.denied.lose(name)
+		s.Fleet.denied.lose(name, s.Fleet.now())
 	}
 }
 

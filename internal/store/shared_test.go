@@ -17,6 +17,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/privatefile"
 )
 
 // machine is one of a fleet: a directory of its own, and the fleet's key.
@@ -322,8 +323,12 @@ func TestKeyFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "key")
 	c := KeyConfig{Dir: dir, Getenv: env("ROLECALL_STORE_KEY_FILE", path, "ROLECALL_STORE_PASSPHRASE_FILE", "/none")}
-	if _, err := OpenKey(c); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("missing: %v", err)
+	// A file that is named and missing is a fault, and not a store without a key.
+	for _, variable := range []string{"ROLECALL_STORE_KEY_FILE", "ROLECALL_STORE_PASSPHRASE_FILE"} {
+		var unsafe *privatefile.UnsafeError
+		if _, err := OpenKey(KeyConfig{Dir: dir, Getenv: env(variable, path), Make: true}); errors.Is(err, fs.ErrNotExist) || !errors.As(err, &unsafe) || !strings.Contains(unsafe.Fix, path) {
+			t.Errorf("missing %s: %v", variable, err)
+		}
 	}
 	for text, good := range map[string]bool{
 		string(key(9)): true, "0909090909090909090909090909090909090909090909090909090909090909\n": true,

@@ -382,23 +382,63 @@ func TestClock(t *testing.T) {
 	}
 }
 
+// What nobody can want any more goes with the next write, and at the next start.
 func TestSweep(t *testing.T) {
-	dir := t.TempDir()
-	f := newFile(t, dir)
-	name := f.c.Sealer.Name("old")
-	old := time.Now().Add(-2 * sweepAfter)
-	files := []string{name + entryExt, name + lockExt, name + linkExt, "." + name + entryExt + ".tmp-1", "strange" + entryExt, ".strange.tmp-1"}
-	for _, file := range files {
-		path := filepath.Join(dir, file)
-		if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, old, old)); err != nil {
-			t.Fatal(err)
+	for what, sweep := range map[string]func(t *testing.T, dir string){
+		"write": func(t *testing.T, dir string) {
+			var u upstream
+			update(t, newFile(t, dir), all, u.fetch)
+		},
+		"start": func(t *testing.T, dir string) { openIn(t, dir, true) },
+	} {
+		dir := t.TempDir()
+		name := newSealer(t, 1).Name("old")
+		old, recent := time.Now().Add(-2*sweepAfter), time.Now().Add(-leftOverAfter/2)
+		gone := []string{name + entryExt, name + lockExt, name + linkExt, name + failExt, "." + name + entryExt + ".tmp-1", ".key.tmp-1", ".salt.tmp-1"}
+		stays := []string{name + badExt, "strange" + entryExt, ".strange.tmp-1", ".key.x", "key.tmp-1"}
+		young := []string{".key.tmp-2", "." + name + entryExt + ".tmp-2"}
+		for at, files := range map[time.Time][]string{old: append(gone, stays...), recent: young} {
+			for _, file := range files {
+				path := filepath.Join(dir, file)
+				if err := errors.Join(os.WriteFile(path, nil, 0o600), os.Chtimes(path, at, at)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		openIn(t, dir, false) // to look changes nothing
+		for _, file := range gone {
+			if _, err := os.Lstat(filepath.Join(dir, file)); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+		sweep(t, dir)
+		for i, file := range append(gone, append(stays, young...)...) {
+			if _, err := os.Lstat(filepath.Join(dir, file)); (err == nil) != (i >= len(gone)) {
+				t.Errorf("%s: %s: %v", what, file, err)
+			}
+		}
+		if _, err := Wipe(dir); err != nil {
+			t.Error(err)
+		}
+		for _, file := range young {
+			if _, err := os.Lstat(filepath.Join(dir, file)); err == nil {
+				t.Errorf("%s was not wiped", file)
+			}
 		}
 	}
-	var u upstream
-	update(t, f, all, u.fetch)
-	for i, file := range files {
-		if _, err := os.Lstat(filepath.Join(dir, file)); (err == nil) != (i >= 4) {
-			t.Errorf("%s: %v", file, err)
-		}
+}
+
+// openIn opens the store in dir as one who keeps something there does, or as one
+// who only looks.
+func openIn(t *testing.T, dir string, keeps bool) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "given")
+	if err := os.WriteFile(path, key(1), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	s, err := Open(SharedConfig{Key: KeyConfig{Dir: dir, Getenv: env("ROLECALL_STORE_KEY_FILE", path), Make: keeps}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
 }

@@ -9,8 +9,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -98,28 +96,11 @@ type report struct {
 // services from the start, whatever it is told.
 func browser(t *testing.T, url string, reports <-chan report, maps ...string) report {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		t.Skip("there is no chromium")
-	}
-	home, err := os.MkdirTemp("", "rolecall-chromium-")
-	if err != nil {
-		t.Fatal(err)
-	}
 	names := "EXCLUDE localhost, EXCLUDE 127.0.0.*, "
 	for _, m := range maps {
 		names += "MAP " + m + ", "
 	}
-	cmd := exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--disable-dev-shm-usage", "--disable-extensions", "--user-data-dir="+home, "--remote-debugging-port=0",
-		"--host-resolver-rules="+names+"MAP * ~NOTFOUND", url)
-	cmd.Env = append(world.Surroundings(home), "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home)
+	cmd := world.Chromium(t, "--remote-debugging-port=0", "--host-resolver-rules="+names+"MAP * ~NOTFOUND", url)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var said strings.Builder
 	cmd.Stderr = &said
@@ -131,7 +112,6 @@ func browser(t *testing.T, url string, reports <-chan report, maps ...string) re
 	defer func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		<-ended
-		_ = os.RemoveAll(home)
 	}()
 	select {
 	case r := <-reports:

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"rolecall/internal/fakeaws"
+	"rolecall/test/faults"
 	"rolecall/test/world"
 )
 
@@ -60,9 +61,9 @@ func TestRow33Slowloris(t *testing.T) {
 	quietest(func() bool {
 		gone, took, p, n := slowloris(s, r, clients)
 		closed, slowest, p99, bad = gone, min(slowest, took), min(p99, p), bad+n
-		return slowest <= 6*time.Second && p99 <= 20*time.Millisecond
+		return faults.Within(slowest, 6*time.Second) && faults.Within(p99, 20*time.Millisecond)
 	})
-	row(t, 33, closed == clients && slowest <= 6*time.Second && p99 <= 20*time.Millisecond && bad == 0, "%d of %d closed, the last after %s; p99 of warm reads %s; %d of them failed", closed, clients, sec(slowest), ms(p99), bad)
+	row(t, 33, closed == clients && faults.Within(slowest, 6*time.Second) && faults.Within(p99, 20*time.Millisecond) && bad == 0, "%d of %d closed, the last after %s; p99 of warm reads %s; %d of them failed", closed, clients, sec(slowest), ms(p99), bad)
 }
 
 // slowloris is some clients that send a byte a second, while r reads.
@@ -160,7 +161,7 @@ func TestRow34IdleConnections(t *testing.T) {
 		_ = c.Close()
 	}
 	const others = 8 // listener, control socket, epoll and the like
-	row(t, 34, held <= 4096+others && rss <= 128 && served <= 50*time.Millisecond, "%d sockets held of %d; RSS %.0f MiB; a new client served after %s", held, clients, rss, ms(served))
+	row(t, 34, held <= 4096+others && rss <= 128 && faults.Within(served, 50*time.Millisecond), "%d sockets held of %d; RSS %.0f MiB; a new client served after %s", held, clients, rss, ms(served))
 }
 
 func TestRow36HugeRequests(t *testing.T) {
@@ -287,5 +288,5 @@ func TestRow38WriteStall(t *testing.T) {
 	wg.Wait()
 	until(t, 5*time.Second, "the end of the connections", func() bool { return sockets(t, d.PID()) <= before })
 	left := s.metric("go_goroutines") - goroutines
-	row(t, 38, ended == clients && slowest <= 10*time.Second && left <= 2 && r.get("/").good(), "%d of %d closed, %s after they were stuck at most; goroutines %+.0f", ended, clients, sec(slowest), left)
+	row(t, 38, ended == clients && faults.Within(slowest, 10*time.Second) && left <= 2 && r.get("/").good(), "%d of %d closed, %s after they were stuck at most; goroutines %+.0f", ended, clients, sec(slowest), left)
 }

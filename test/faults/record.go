@@ -35,6 +35,23 @@ func Record(t testing.TB, n int, reached bool, figure string, args ...any) Resul
 	return one
 }
 
+// resultsFile is the variable that names the file for results: they are taken
+// for the page, on a machine that does nothing else.
+const resultsFile = "ROLECALL_RESULTS"
+
+// slack is what Within adds. What blocks where it must not blocks for longer.
+const slack = 2 * time.Second
+
+// Within says whether a time keeps to its limit: to the letter where results are
+// taken for the page, with slack elsewhere, where a machine may be busy with
+// other things and a test is not the place for figures.
+func Within(took, limit time.Duration) bool {
+	if os.Getenv(resultsFile) == "" {
+		limit += slack
+	}
+	return took <= limit
+}
+
 func rowOf(t testing.TB, n int) Row {
 	t.Helper()
 	all := Matrix()
@@ -45,9 +62,9 @@ func rowOf(t testing.TB, n int) Row {
 	return all[i]
 }
 
-// Save appends a result to the file that ROLECALL_RESULTS names, if any.
+// Save appends a result to the file that resultsFile names, if any.
 func Save(one Result) error {
-	file := os.Getenv("ROLECALL_RESULTS")
+	file := os.Getenv(resultsFile)
 	if file == "" {
 		return nil
 	}

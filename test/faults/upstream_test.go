@@ -16,6 +16,7 @@ import (
 	"rolecall/internal/fakeaws"
 	"rolecall/internal/slot"
 	"rolecall/test/faultproxy"
+	"rolecall/test/faults"
 	"rolecall/test/world"
 )
 
@@ -59,7 +60,7 @@ func TestRow02BlackHole(t *testing.T) {
 		<-done
 	}
 	took := <-ended
-	row(t, 2, took <= 10*time.Second && stalled-calm <= time.Millisecond && bad == 0, "attempt ended after %s; p99 of warm reads %s calm, %s with a refresh in the hole; %d reads failed", sec(took), ms(calm), ms(stalled), bad)
+	row(t, 2, faults.Within(took, 10*time.Second) && faults.Within(stalled-calm, time.Millisecond) && bad == 0, "attempt ended after %s; p99 of warm reads %s calm, %s with a refresh in the hole; %d reads failed", sec(took), ms(calm), ms(stalled), bad)
 }
 
 func TestRow03DownAtColdStart(t *testing.T) {
@@ -91,7 +92,7 @@ func TestRow03DownAtColdStart(t *testing.T) {
 	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
 		wrong++
 	}
-	row(t, 3, wrong == 0 && slowest <= 5*time.Second && worst <= 2*time.Second && real <= 2*time.Second,
+	row(t, 3, wrong == 0 && faults.Within(slowest, 5*time.Second) && worst <= 2*time.Second && faults.Within(real, 2*time.Second),
 		"answered after %s at most (refused and black hole), each 503 as promised; first success %s after upstream was back, at most %s over %d runs in fake time", sec(slowest), sec(real), sec(worst), many(200))
 }
 
@@ -136,9 +137,9 @@ func TestRow05SlowUpstreamColdHerd(t *testing.T) {
 	quietest(func() bool {
 		calls, all, failed := herd(t, 1000, 3*time.Second)
 		most, lost, best = max(most, calls), lost+failed, min(best, quantile(all, 1))
-		return best <= 4*time.Second
+		return faults.Within(best, 4*time.Second)
 	})
-	row(t, 5, most == 1 && lost == 0 && best <= 4*time.Second, "%d call; %d of 1,000 failed; the last answered after %s", most, lost, sec(best))
+	row(t, 5, most == 1 && lost == 0 && faults.Within(best, 4*time.Second), "%d call; %d of 1,000 failed; the last answered after %s", most, lost, sec(best))
 }
 
 func TestRow06ColdHerd(t *testing.T) {
@@ -146,9 +147,9 @@ func TestRow06ColdHerd(t *testing.T) {
 	quietest(func() bool {
 		calls, all, failed := herd(t, 1000, 200*time.Millisecond)
 		most, lost, best = max(most, calls), lost+failed, min(best, quantile(all, 0.99))
-		return best <= 800*time.Millisecond
+		return faults.Within(best, 800*time.Millisecond)
 	})
-	row(t, 6, most == 1 && lost == 0 && best <= 800*time.Millisecond, "%d call; p99 %s; %d errors", most, ms(best), lost)
+	row(t, 6, most == 1 && lost == 0 && faults.Within(best, 800*time.Millisecond), "%d call; p99 %s; %d errors", most, ms(best), lost)
 }
 
 func TestRow07ClientsLeave(t *testing.T) {
@@ -183,7 +184,7 @@ func TestRow07ClientsLeave(t *testing.T) {
 		}
 	}
 	calls := s.AWS.Calls("sts:AssumeRole") - before
-	row(t, 7, calls == 1 && cancelled.Load() == 0 && next.good() && next.took <= 5*time.Millisecond, "%d call, %d cancelled; the next read took %s", calls, cancelled.Load(), ms(next.took))
+	row(t, 7, calls == 1 && cancelled.Load() == 0 && next.good() && faults.Within(next.took, 5*time.Millisecond), "%d call, %d cancelled; the next read took %s", calls, cancelled.Load(), ms(next.took))
 }
 
 func TestRow10ExpiredFromUpstream(t *testing.T) {
@@ -232,7 +233,7 @@ func TestRow14Drip(t *testing.T) {
 	for _, path := range slots {
 		kept = kept && r.get(path).good()
 	}
-	row(t, 14, slowest <= 10*time.Second && kept, "given up after %s at most (STS, portal, container, IMDS); held sets served", sec(slowest))
+	row(t, 14, faults.Within(slowest, 10*time.Second) && kept, "given up after %s at most (STS, portal, container, IMDS); held sets served", sec(slowest))
 }
 
 func TestRow15Redirects(t *testing.T) {

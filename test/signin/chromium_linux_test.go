@@ -29,20 +29,6 @@ type chromium struct {
 
 func startChromium(t *testing.T) *chromium {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		t.Skip("there is no chromium")
-	}
-	home, err := os.MkdirTemp("", "rolecall-chromium-")
-	if err != nil {
-		t.Fatal(err)
-	}
 	theirIn, ourOut, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -51,10 +37,7 @@ func startChromium(t *testing.T) *chromium {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--disable-extensions", "--proxy-server=http://127.0.0.1:9",
-		"--user-data-dir="+home, "--remote-debugging-pipe", "about:blank")
-	cmd.Env = append(world.Surroundings(home), "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home)
+	cmd := world.Chromium(t, "--proxy-server=http://127.0.0.1:9", "--remote-debugging-pipe", "about:blank")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut}
 	var said bytes.Buffer
@@ -67,7 +50,6 @@ func startChromium(t *testing.T) *chromium {
 	t.Cleanup(func() {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		_ = cmd.Wait()
-		_ = os.RemoveAll(home)
 	})
 	if err := ourIn.SetReadDeadline(time.Now().Add(90 * time.Second)); err != nil {
 		t.Fatal(err)
@@ -183,7 +165,7 @@ func TestChromiumSignsIn(t *testing.T) {
 			}
 			cmd := exec.Command(path, args...)
 			cmd.Env = s.environ("BROWSER=" + script)
-			var out, errs buffer
+			var out, errs world.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &errs
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)

@@ -21,7 +21,7 @@ type Daemon struct {
 	URL   string // of its first listener, without a slash at the end
 	Ready time.Duration
 
-	out  buffer // stdout but for the first line, and stderr
+	out  Buffer // stdout but for the first line, and stderr
 	ends chan error
 	told sync.Once
 	once sync.Once
@@ -199,19 +199,19 @@ func (d *Daemon) Get(path string, header ...string) (status int, answer map[stri
 	return resp.StatusCode, answer, nil
 }
 
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
+// Buffer is a bytes.Buffer for several goroutines.
+type Buffer struct {
+	mu sync.Mutex // guards b
 	b  bytes.Buffer
 }
 
-func (b *buffer) Write(p []byte) (int, error) {
+func (b *Buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.Write(p)
 }
 
-func (b *buffer) String() string {
+func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
