@@ -84,18 +84,54 @@ func (d *daemon) reload(context.Context) (control.ReloadResult, error) {
 	old := *d.settings.Swap(&s)
 	d.reloadErr.Store(nil)
 	r.Changes = append(r.Changes, rebound...)
+	r.Changes = append(r.Changes, d.settled(old, s)...)
 	d.guard.Set(d.access(s))
 	if d.imds != nil {
 		d.imds.handler.Set(imdsAccess(s))
 	}
 	d.level.Set(s.Log.Level)
-	if old.TLS != s.TLS || old.MaxConnections != s.MaxConnections || old.Metrics != s.Metrics || old.Store != s.Store || old.LinkLocal != s.LinkLocal || old.Log.Format != s.Log.Format {
-		r.Changes = append(r.Changes, "tls, metrics, max_connections, store, link_local and log.format take effect at the next start")
-	}
 	r.Changes = append(r.Changes, d.reslot(old, s)...)
 	d.open()
 	d.log.Info("configuration reloaded", "changes", len(r.Changes))
 	return r, nil
+}
+
+// settled says which of the settings that are neither listeners nor slots have
+// changed, and which differ from those that this process was started with and
+// cannot change.
+func (d *daemon) settled(old, s config.Config) (changes []string) {
+	began := d.began
+	for _, c := range []struct {
+		name    string
+		changed bool
+		later   bool // at the next start, and compared with the last
+	}{
+		{"hosts", !slices.Equal(old.Hosts, s.Hosts), false},
+		{"auth.mode", old.Auth.Mode != s.Auth.Mode, false},
+		{"auth.allow_uids", !slices.Equal(old.Auth.AllowUIDs, s.Auth.AllowUIDs), false},
+		{"imds_v1", old.IMDS.V1 != s.IMDS.V1, false},
+		{"imds_hop_limit", old.IMDS.HopLimit != s.IMDS.HopLimit, false},
+		{"imds_allow", !slices.Equal(old.IMDS.Allow, s.IMDS.Allow), false},
+		{"notify", old.Notify != s.Notify, false},
+		{"notify_before", old.NotifyBefore != s.NotifyBefore, false},
+		{"log.level", old.Log.Level != s.Log.Level, false},
+		{"log.format", began.Log.Format != s.Log.Format, true},
+		{"tls", began.TLS != s.TLS, true},
+		{"metrics", began.Metrics != s.Metrics, true},
+		{"max_connections", began.MaxConnections != s.MaxConnections, true},
+		{"link_local", began.LinkLocal != s.LinkLocal, true},
+		{"mfa_session", began.MFASession != s.MFASession, true},
+		{"store", began.Store != s.Store || began.StorePasswordFile != s.StorePasswordFile || began.StoreCAFile != s.StoreCAFile ||
+			began.StoreSentinelPasswordFile != s.StoreSentinelPasswordFile, true},
+	} {
+		switch {
+		case c.changed && c.later:
+			changes = append(changes, c.name+" takes effect at the next start")
+		case c.changed:
+			changes = append(changes, c.name+" is changed")
+		}
+	}
+	return changes
 }
 
 // reslot brings slots in line: those that the configuration no longer names are

@@ -96,6 +96,7 @@ type daemon struct {
 
 	reloading sync.Mutex // held by the one reload under way
 	settings  atomic.Pointer[config.Config]
+	began     config.Config          // the settings of the start: some are for the life of the process
 	reloadErr atomic.Pointer[string] // why the last reload failed; nil: it did not
 
 	boundMu sync.Mutex // guards bound
@@ -173,7 +174,7 @@ func start(c Config) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{c: c, started: time.Now()}
+	d := &daemon{c: c, started: time.Now(), began: settings}
 	d.settings.Store(&settings)
 	d.log = newLogger(c, settings.Log, &d.level)
 	if c.Harden {
@@ -267,7 +268,7 @@ func (d *daemon) warnings() []string {
 		w = append(w, "authorization is off: every user and program on this machine can have the credentials (auth mode none)")
 	}
 	for _, b := range d.listeners() {
-		if tcp, ok := b.ln.Addr().(*net.TCPAddr); ok && b.endpoint == ecsEndpoint && !tcp.IP.IsLoopback() && !tcp.IP.IsLinkLocalUnicast() && s.TLS.Cert == "" {
+		if tcp, ok := b.ln.Addr().(*net.TCPAddr); ok && b.endpoint == ecsEndpoint && !tcp.IP.IsLoopback() && !tcp.IP.IsLinkLocalUnicast() && d.began.TLS.Cert == "" {
 			w = append(w, "credentials leave this machine unencrypted at "+b.url+"; set --tls-cert and --tls-key")
 		}
 	}

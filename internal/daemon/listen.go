@@ -103,7 +103,7 @@ func (d *daemon) listenECS(s config.Config) error {
 // bind adds a listener to those in force. The rest of b is made here.
 func (d *daemon) bind(b binding) {
 	scheme := "http"
-	if b.endpoint == ecsEndpoint && d.settings.Load().TLS.Cert != "" {
+	if b.endpoint == ecsEndpoint && d.began.TLS.Cert != "" {
 		scheme = "https"
 	}
 	b.url, b.retire = scheme+"://"+b.ln.Addr().String()+"/", func() { _ = b.ln.Close() }
