@@ -117,7 +117,7 @@ func browser(t *testing.T, url string, reports <-chan report, maps ...string) re
 	case r := <-reports:
 		return r
 	case <-ended:
-		if strings.Contains(said.String(), "error while loading shared libraries") || strings.Contains(said.String(), "cannot open display") {
+		if world.ChromiumCannot(said.String()) {
 			t.Skipf("chromium does not run here: %.300s", said.String())
 		}
 		t.Fatalf("chromium ended: %.2000s", said.String())

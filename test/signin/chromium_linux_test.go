@@ -59,7 +59,10 @@ func startChromium(t *testing.T) *chromium {
 		TargetInfos []struct{ TargetID, Type string }
 	}
 	if !c.ask("Target.getTargets", nil, &targets) {
-		t.Skipf("chromium does not run here: %.500s", said.String())
+		if world.ChromiumCannot(said.String()) {
+			t.Skipf("chromium does not run here: %.500s", said.String())
+		}
+		t.Fatalf("chromium ended, or did not answer: %.500s", said.String())
 	}
 	for _, info := range targets.TargetInfos {
 		if info.Type == "page" {

@@ -3,6 +3,7 @@ package world
 import (
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 )
 
@@ -29,4 +30,10 @@ func Chromium(t testing.TB, args ...string) *exec.Cmd {
 		"--disable-sync", "--disable-dev-shm-usage", "--disable-extensions", "--user-data-dir=" + home}, args...)...)
 	cmd.Env = append(Surroundings(home), "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home)
 	return cmd
+}
+
+// ChromiumCannot says whether a browser's last words are that this machine lacks
+// what it needs. Any other end of it is a failure.
+func ChromiumCannot(said string) bool {
+	return strings.Contains(said, "error while loading shared libraries") || strings.Contains(said, "cannot open display")
 }
