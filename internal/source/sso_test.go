@@ -298,20 +298,3 @@ func TestSSOFailures(t *testing.T) {
 	signIn(g, time.Now().Add(tokenSlack/2), nil)
 	g.must("sso-dev")
 }
-
-// TestSSOReadOnlyCache: a token that cannot be kept is used and told.
-func TestSSOReadOnlyCache(t *testing.T) {
-	if os.PathSeparator != '/' || os.Geteuid() == 0 {
-		t.Skip("needs a user whom a directory's mode binds")
-	}
-	g := newRig(t, fakeaws.Config{})
-	path := signIn(g, time.Now().Add(-time.Minute), nil)
-	if err := os.Chmod(filepath.Dir(path), 0o500); err != nil {
-		t.Fatal(err)
-	}
-	defer os.Chmod(filepath.Dir(path), 0o700)
-	g.must("sso-dev")
-	if len(g.warned) != 1 || !strings.Contains(g.warned[0], "cannot be kept") {
-		t.Errorf("warned: %q", g.warned)
-	}
-}
