@@ -208,3 +208,41 @@ func (a *app) openSessions() source.Sessions {
 	}
 	return kept.File
 }
+
+// mfaLength is how long a session made with a code lasts; 0 where the
+// configuration cannot be read, which is for others to tell.
+func (a *app) mfaLength() time.Duration {
+	dirs, err := a.dirs()
+	if err != nil {
+		return 0
+	}
+	c, err := a.readConfig(dirs, "")
+	if err != nil {
+		return 0
+	}
+	return c.MFASession
+}
+
+// heldSessions are those that are kept already, for commands that must change
+// nothing.
+func (a *app) heldSessions() source.Sessions {
+	dirs, err := a.dirs()
+	if err != nil {
+		return nil
+	}
+	kept, err := a.storeAt(dirs, store.KeyConfig{}, store.RedisConfig{})
+	if err != nil {
+		return nil // there are none
+	}
+	return heldSessions{kept.File}
+}
+
+type heldSessions struct{ file *store.File }
+
+func (h heldSessions) Update(ctx context.Context, key string, fresh func(creds.Credentials) bool, fetch store.Fetch) (creds.Credentials, bool, error) {
+	if c, _, ok := h.file.Peek(key); ok && fresh(c) {
+		return c, false, nil
+	}
+	c, err := fetch(ctx)
+	return c, true, err
+}

@@ -26,7 +26,7 @@ const (
 // leastLeft is the life that an MFA session needs to be used once more.
 const leastLeft = time.Minute
 
-// Sessions keeps MFA sessions under a key that names device, keys and length.
+// Sessions keeps MFA sessions under a key that names device and keys.
 // Update is that of the store: what is kept when fresh approves of it, else
 // what fetch brings, which is then kept.
 type Sessions interface {
@@ -119,7 +119,9 @@ func (m mfa) required(why string, made int64) *creds.RetrieveError {
 // many profiles use it.
 func (m mfa) session(ctx context.Context, base creds.Credentials) (creds.Credentials, error) {
 	length := min(max(m.r.cfg.MFASession, leastSession), mostSession)
-	return m.once(ctx, fmt.Sprintf("keys=%s %d", base.AccessKeyID, int(length.Seconds())), func(ctx context.Context, code creds.Secret) (creds.Credentials, error) {
+	// How long it lives is no part of the key: one that is good serves whoever
+	// would have asked for another length.
+	return m.once(ctx, "keys="+base.AccessKeyID, func(ctx context.Context, code creds.Secret) (creds.Credentials, error) {
 		client, err := m.r.stsClient(m.sts, base)
 		if err != nil {
 			return creds.Credentials{}, err
