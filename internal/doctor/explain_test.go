@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -222,4 +223,36 @@ func FuzzExplain(f *testing.F) {
 			}
 		}
 	})
+}
+
+// One cause is told once, and a guess from a program's words is no second fault.
+func TestConfirmed(t *testing.T) {
+	t.Parallel()
+	seen := Result{Check: "chain", Outcome: Failed, Cause: "chain.empty", Summary: "nothing is set", Evidence: []Evidence{{Text: "seen"}}}
+	said := func(text string) Result {
+		return Ended("it", "exit code 1", text).Run(t.Context())[0]
+	}
+	named := func(r Result) Result { r.Check = checkProgram; return r }
+	for _, tt := range []struct {
+		results  []Result
+		failed   int
+		warned   int
+		evidence string
+	}{
+		{[]Result{seen, named(said("Unable to locate credentials"))}, 1, 0, "it ended with exit code 1, and said so itself: Unable to locate credentials"},
+		{[]Result{named(said("Unable to locate credentials")), seen}, 1, 0, "said so itself"},
+		{[]Result{seen, named(said("The config profile (x) could not be found"))}, 1, 1, "seen"},
+		{[]Result{named(said("The config profile (x) could not be found"))}, 1, 0, "the text is"},
+		{[]Result{seen, named(said("hello"))}, 1, 1, "seen"},
+		{[]Result{seen}, 1, 0, "seen"},
+		{nil, 0, 0, ""},
+	} {
+		r := Report{Results: tt.results}.Sorted().Confirmed()
+		if r.Count(Failed) != tt.failed || r.Count(Warning) != tt.warned || len(r.Results) > 0 && !strings.Contains(fmt.Sprint(r.Results[0].Evidence), tt.evidence) {
+			t.Errorf("%+v", r)
+		}
+	}
+	if len(seen.Evidence) != 1 {
+		t.Error("the evidence of another report was changed")
+	}
 }

@@ -135,14 +135,14 @@ func profilesWords(f *awsconfig.Files) string {
 func (w *profileWalk) values(s *awsconfig.Section) {
 	region, ok := s.Get("region")
 	switch {
-	case ok && !looksLikeRegion(region.Text):
+	case ok && regionSlip(region.Text):
 		w.fault(Failed, "region", quote(region.Text)+" is no region", region, "region = "+region.Text, Fix{Text: "write it as in eu-west-1" + regionHint(region.Text)})
 	case ok:
 		w.step("region", region)
 	case len(w.names) == 1:
 		if _, text := w.Env.First("AWS_REGION", "AWS_DEFAULT_REGION"); text == "" {
 			w.fault(Warning, "region-missing", fmt.Sprintf("the profile %s has no region, and no variable has one", s.Name),
-				awsconfig.Value{File: s.File, Line: s.Line}, "["+s.Name+"]", Fix{Text: "add region = eu-west-1"})
+				awsconfig.Value{File: s.File, Line: s.Line}, w.header(s), Fix{Text: "add region = eu-west-1"})
 		}
 	}
 	id, hasID := s.Get("aws_access_key_id")
@@ -156,11 +156,25 @@ func (w *profileWalk) values(s *awsconfig.Section) {
 	}
 }
 
+// regionSlip says whether a region is meant to be one of AWS's and is misspelt. A
+// single word (auto, local) is a name of another service that speaks like AWS's.
+func regionSlip(text string) bool {
+	return strings.ContainsAny(text, "-_ 0123456789") && !looksLikeRegion(text) && text != "aws-global"
+}
+
 func looksLikeRegion(text string) bool {
 	parts := strings.Split(text, "-")
 	last := parts[len(parts)-1]
 	return len(parts) >= 3 && len(parts) <= 5 && len(last) >= 1 && strings.Trim(last, "0123456789") == "" &&
 		strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && !slices.Contains(parts, "")
+}
+
+// header is the section's first line, which differs between the two files.
+func (w *profileWalk) header(s *awsconfig.Section) string {
+	if s.File == w.paths().Config && s.Name != "default" {
+		return "[profile " + s.Name + "]"
+	}
+	return "[" + s.Name + "]"
 }
 
 // regionHint says what a frequent slip was meant for.
