@@ -159,6 +159,7 @@ func Ended(name, how, said string) Check {
 			return []Result{{Outcome: Warning, Cause: "program.failed", Summary: fmt.Sprintf("it ended with %s, and said nothing that doctor knows", how),
 				Fixes: []Fix{{Text: "what it said is above"}}}}
 		}
+		results[0].Check, results[0].Target = "", "" // of the check itself
 		results[0].Summary = fmt.Sprintf("it ended with %s; most likely: %s", how, results[0].Summary)
 		return results[:1]
 	}}

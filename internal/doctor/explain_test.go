@@ -230,20 +230,19 @@ func TestConfirmed(t *testing.T) {
 	t.Parallel()
 	seen := Result{Check: "chain", Outcome: Failed, Cause: "chain.empty", Summary: "nothing is set", Evidence: []Evidence{{Text: "seen"}}}
 	said := func(text string) Result {
-		return Ended("it", "exit code 1", text).Run(t.Context())[0]
+		return Run(t.Context(), []Check{Ended("it", "exit code 1", text)}).Results[0]
 	}
-	named := func(r Result) Result { r.Check = checkProgram; return r }
 	for _, tt := range []struct {
 		results  []Result
 		failed   int
 		warned   int
 		evidence string
 	}{
-		{[]Result{seen, named(said("Unable to locate credentials"))}, 1, 0, "it ended with exit code 1, and said so itself: Unable to locate credentials"},
-		{[]Result{named(said("Unable to locate credentials")), seen}, 1, 0, "said so itself"},
-		{[]Result{seen, named(said("The config profile (x) could not be found"))}, 1, 1, "seen"},
-		{[]Result{named(said("The config profile (x) could not be found"))}, 1, 0, "the text is"},
-		{[]Result{seen, named(said("hello"))}, 1, 1, "seen"},
+		{[]Result{seen, said("Unable to locate credentials")}, 1, 0, "it ended with exit code 1, and said so itself: Unable to locate credentials"},
+		{[]Result{said("Unable to locate credentials"), seen}, 1, 0, "said so itself"},
+		{[]Result{seen, said("The config profile (x) could not be found")}, 1, 1, "seen"},
+		{[]Result{said("The config profile (x) could not be found")}, 1, 0, "the text is"},
+		{[]Result{seen, said("hello")}, 1, 1, "seen"},
 		{[]Result{seen}, 1, 0, "seen"},
 		{nil, 0, 0, ""},
 	} {
