@@ -46,6 +46,7 @@ func TestProfileFiles(t *testing.T) {
 		{"a zone for a region", "[profile p]\nregion = eu-west-1a\naws_access_key_id = A\naws_secret_access_key = b\n", "profile.region", "config:2"},
 		{"a region of another service", "[profile p]\nregion = auto\naws_access_key_id = A\naws_secret_access_key = b\n", "", ""},
 		{"sso account of four digits", "[profile p]\nsso_start_url = https://x.invalid/\nsso_region = eu-west-1\nsso_account_id = 1111\nsso_role_name = Dev\n", "profile.sso-account", "config:4"},
+		{"a section twice", "[profile p]\nregion = eu-west-1\naws_access_key_id = A\naws_secret_access_key = b\n[profile q]\n[profile q]\n", "files.strict", "config:6"},
 		{"process not there", "[profile p]\ncredential_process = /nonexistent/tool --secret " + canary + "\n", "profile.process-not-found", "config:2"},
 		{"process in ~", "[profile p]\ncredential_process = ~/bin/tool\n", "profile.process-not-found", "config:2"},
 		{"process not in PATH", "[profile p]\ncredential_process = nosuchtool\n", "profile.process-not-found", "config:2"},

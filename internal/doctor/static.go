@@ -86,6 +86,9 @@ func (v *view) explainBreak(s Step) Result {
 	case "files.unreadable":
 		return Result{Summary: "the AWS files cannot be read", Evidence: []Evidence{{Text: v.filesErr.Error()}},
 			Fixes: []Fix{{Text: "let the program's user read the file (mode 0600, owned by that user)"}}}
+	case "files.strict":
+		return Result{Summary: "an AWS file has a line that Python and the AWS CLI refuse to read: it " + v.strict.Text, Evidence: []Evidence{{Where: s.From, Text: v.strict.Text}},
+			Fixes: []Fix{{Text: "correct the line, or take it out", Where: s.From}}}
 	case "container.relative-empty":
 		return Result{Summary: s.Note, Evidence: []Evidence{v.value(varRelative), v.value(varFull)},
 			Fixes: []Fix{{Text: "unset it instead of setting it to nothing", Command: "unset " + varRelative}}}

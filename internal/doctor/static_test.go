@@ -108,6 +108,55 @@ func TestSDKNarrows(t *testing.T) {
 	}
 }
 
+// strictTexts are AWS files, and whether botocore reads them.
+func strictTexts() map[string]bool {
+	return map[string]bool{
+		"": true, "\n \n# comment\n": true,
+		"[profile a]\nregion = x\ngarbage\n":                    false,
+		"[profile a\nregion = x\n":                              false,
+		"region = x\n[profile a]\n":                             false,
+		"[profile a]\nregion = x\n[profile a]\noutput = json\n": false,
+		"[profile a]\nregion = x\nRegion = y\n":                 false,
+		"[profile a]\nregion = x\n[profile b]\nregion = y\n":    true,
+		"[profile a]\nregion\n":                                 false,
+		"[profile a]\nregion =\n":                               true,
+		"[profile a]\n= x\n":                                    false,
+		"[profile a]\nregion = x\n  garbage\n":                  true,
+		"[profile a]\n  region = x\n  garbage\n":                false,
+		"[profile a]\n  region = x\ngarbage\n":                  false,
+		"[foo]\nregion = x\n":                                   true,
+		"[profile a] junk\nregion = x\n":                        true,
+		"\ufeff[profile a]\nregion = x\n":                       false,
+		"[]\nregion = x\n":                                      false,
+		"[profile a]\nregion: x\n":                              true,
+		"[profile a]\nurl: http://x/?a=b\n":                     true,
+		"[profile a] # c\nregion = x ; y\n":                     true,
+		"[profile a]\ns3 =\n  max = 1\n  max = 2\n":             true,
+		"[profile a]\ns3 =\n  garbage\n":                        false,
+		"[profile a]\ns3 =\n  # comment\n\n  max = 1\n":         true,
+		"[profile a]\r\nregion = x\r\n":                         true,
+		"  [profile a]\n\tregion = x\n[profile b]\n":            true,
+	}
+}
+
+// One line too many ends Python and the AWS CLI, whatever else is set up.
+func TestStrictFiles(t *testing.T) {
+	t.Parallel()
+	for text, ok := range strictTexts() {
+		if line, why := strictFault([]byte(text)); (line == 0) != ok || (why == "") != ok {
+			t.Errorf("%q: line %d %s", text, line, why)
+		}
+	}
+	dir := home(t, "[profile a]\nregion = x\n[profile a]\n", "")
+	for sdk, want := range map[string]Outcome{"": Warning, "python": Failed, "go": OK} {
+		r := Run(t.Context(), Inspect(Program{Env: NewEnviron([]string{"HOME=" + dir, "AWS_REGION=eu-west-1", off, full}), SDK: sdk}, Config{Offline: true, Resolve: names}))
+		first := r.Results[0]
+		if first.Outcome != want || want != OK && (first.Cause != "files.strict" || first.Evidence[0].Where != filepath.Join(dir, ".aws/config:3")) {
+			t.Errorf("%q: %+v", sdk, first)
+		}
+	}
+}
+
 func TestLost(t *testing.T) {
 	t.Parallel()
 	inner := NewEnviron([]string{"AWS_REGION=eu-west-1", off})
