@@ -107,10 +107,10 @@ func (w *profileWalk) missing(name string, from awsconfig.Value) {
 	if from.File != "" {
 		cause, summary = "source-missing", "source_profile names "+quote(name)+", which is not there"
 	}
-	var fixes []Fix
+	fixes := w.headers(name)
 	if near := typed.Nearest(name, w.files.Names()); near != "" {
 		fixes = append(fixes, Fix{Text: "it may be meant for " + quote(near)})
-	} else {
+	} else if len(fixes) == 0 {
 		fixes = append(fixes, Fix{Text: "write the profile, or name another", Command: "aws configure --profile " + typed.Word(name)})
 	}
 	w.fault(Failed, cause, summary, from, "source_profile = "+name, fixes...)
@@ -142,7 +142,7 @@ func (w *profileWalk) values(s *awsconfig.Section) {
 	case len(w.names) == 1:
 		if _, text := w.Env.First("AWS_REGION", "AWS_DEFAULT_REGION"); text == "" {
 			w.fault(Warning, "region-missing", fmt.Sprintf("the profile %s has no region, and no variable has one", s.Name),
-				awsconfig.Value{File: s.File, Line: s.Line}, w.header(s), Fix{Text: "add region = eu-west-1"})
+				awsconfig.Value{File: s.File, Line: s.Line}, w.header(s.File, s.Name), Fix{Text: "add region = eu-west-1"})
 		}
 	}
 	id, hasID := s.Get("aws_access_key_id")
@@ -169,12 +169,26 @@ func looksLikeRegion(text string) bool {
 		strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && !slices.Contains(parts, "")
 }
 
-// header is the section's first line, which differs between the two files.
-func (w *profileWalk) header(s *awsconfig.Section) string {
-	if s.File == w.paths().Config && s.Name != "default" {
-		return "[profile " + s.Name + "]"
+// header is a profile's first line, which differs between the two files.
+func (v *view) header(file, name string) string {
+	if file == v.paths().Config && name != "default" {
+		return "[profile " + name + "]"
 	}
-	return "[" + s.Name + "]"
+	return "[" + name + "]"
+}
+
+// headers are what to write where a profile's first line is not as the file
+// wants it.
+func (v *view) headers(name string) (fixes []Fix) {
+	if v.files == nil {
+		return nil
+	}
+	for _, f := range v.files.Faults() {
+		if f.Profile == name {
+			fixes = append(fixes, Fix{Text: "write " + v.header(f.File, name), Where: fmt.Sprintf("%s:%d", f.File, f.Line)})
+		}
+	}
+	return fixes
 }
 
 // regionHint says what a frequent slip was meant for.

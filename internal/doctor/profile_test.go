@@ -180,3 +180,24 @@ func TestProfileOfAnotherAccount(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// A profile whose first line is not as its file wants it is named with the line
+// to write.
+func TestProfileHeader(t *testing.T) {
+	t.Parallel()
+	dir := home(t, "[p]\nregion = eu-west-1\n", "[profile q]\naws_access_key_id = A\n")
+	env := []string{"HOME=" + dir, "AWS_REGION=eu-west-1", off}
+	for name, want := range map[string]Fix{
+		"p": {Text: "write [profile p]", Where: filepath.Join(dir, ".aws/config:1")},
+		"q": {Text: "write [q]", Where: filepath.Join(dir, ".aws/credentials:1")},
+	} {
+		r := Run(t.Context(), InspectProfile(name, Program{Env: NewEnviron(env)}, Config{Offline: true}, nil))
+		if got := r.Results[0].Fixes[0]; got != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+		r = Run(t.Context(), Inspect(Program{Env: NewEnviron(append(env, "AWS_PROFILE="+name))}, Config{Offline: true, Resolve: names}))
+		if got := r.Results[0].Fixes[0]; got != want {
+			t.Errorf("AWS_PROFILE=%s: %+v, want %+v", name, got, want)
+		}
+	}
+}

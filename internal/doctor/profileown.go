@@ -43,7 +43,7 @@ func (w *profileWalk) own(s *awsconfig.Section, have []Way) {
 		if v, ok := s.Get("role_arn"); ok {
 			at, summary = v, fmt.Sprintf("the profile %s has role_arn and nothing to assume it with", s.Name)
 		}
-		w.fault(Failed, "incomplete", summary, at, w.header(s), Fix{Text: "add source_profile, sso_session, credential_process or keys"})
+		w.fault(Failed, "incomplete", summary, at, w.header(s.File, s.Name), Fix{Text: "add source_profile, sso_session, credential_process or keys"})
 	}
 }
 

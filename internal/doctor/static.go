@@ -120,6 +120,7 @@ func (v *view) missingProfile(s Step) Result {
 		for _, f := range v.files.Faults() {
 			r.Evidence = append(r.Evidence, Evidence{Where: fmt.Sprintf("%s:%d", f.File, f.Line), Text: f.Msg})
 		}
+		r.Fixes = v.headers(name)
 		if near := typed.Nearest(name, v.files.Names()); near != "" {
 			r.Fixes = append(r.Fixes, Fix{Text: "it may be meant for " + quote(near), Command: "export " + s.From + "=" + typed.Word(near)})
 		}
