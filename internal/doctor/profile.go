@@ -64,7 +64,9 @@ func (w *profileWalk) step(key string, v awsconfig.Value) {
 // follow looks at a profile and, where it names one, at its source.
 func (w *profileWalk) follow(name string, from awsconfig.Value) {
 	if w.files == nil {
-		w.faults = append(w.faults, Result{Outcome: Failed, Cause: "files.unreadable", Summary: "the AWS files cannot be read", Evidence: []Evidence{{Text: w.filesErr.Error()}}})
+		r := w.explainBreak(Step{Cause: "files.unreadable"})
+		r.Outcome, r.Cause = Failed, "files.unreadable"
+		w.faults = append(w.faults, r)
 		return
 	}
 	s, ok := w.files.Profile(name)
@@ -115,20 +117,40 @@ func (w *profileWalk) missing(name string, from awsconfig.Value) {
 	}
 	w.fault(Failed, cause, summary, from, "source_profile = "+name, fixes...)
 	r := &w.faults[len(w.faults)-1]
-	paths := w.paths()
 	if from.File == "" {
-		r.Evidence = append(r.Evidence, Evidence{Where: paths.Config, Text: "has " + profilesWords(w.files)})
+		r.Evidence = append(r.Evidence, w.holds(w.paths().Config))
 	}
-	for _, f := range w.files.Faults() {
-		r.Evidence = append(r.Evidence, Evidence{Where: fmt.Sprintf("%s:%d", f.File, f.Line), Text: f.Msg})
-	}
+	r.Evidence = append(r.Evidence, w.inVain(name)...)
 }
 
-func profilesWords(f *awsconfig.Files) string {
-	if names := f.Names(); len(names) > 0 {
-		return "the profiles " + strings.Join(head(names, 8), ", ")
+// holds is what profiles the files have, told of one of them.
+func (v *view) holds(file string) Evidence {
+	names := v.files.Names()
+	_, err := v.stat(file)
+	switch {
+	case len(names) > 0:
+		return Evidence{Where: file, Text: "has the profiles " + strings.Join(head(names, 8), ", ")}
+	case err != nil:
+		return Evidence{Where: file, Text: "is not there"}
 	}
-	return "no profiles, or is not there"
+	return Evidence{Where: file, Text: "has no profiles"}
+}
+
+// inVain are lines of the files that mean nothing: those that are meant for the
+// profile, else the first few.
+func (v *view) inVain(profile string) (list []Evidence) {
+	const few = 5
+	faults := v.files.Faults()
+	if meant := slices.DeleteFunc(slices.Clone(faults), func(f awsconfig.Fault) bool { return f.Profile != profile }); len(meant) > 0 {
+		faults = meant
+	}
+	for i, f := range faults {
+		if i == few {
+			return append(list, Evidence{Text: fmt.Sprintf("and %d more lines that mean nothing", len(faults)-few)})
+		}
+		list = append(list, Evidence{Where: fmt.Sprintf("%s:%d", f.File, f.Line), Text: f.Msg})
+	}
+	return list
 }
 
 // values looks at what stands in any profile.

@@ -201,3 +201,26 @@ func TestProfileHeader(t *testing.T) {
 		}
 	}
 }
+
+// Files that are none are told in few words, with what to do.
+func TestProfileOfFilesThatAreNone(t *testing.T) {
+	t.Parallel()
+	dir := home(t, strings.Repeat("garbage\n", 5000), "")
+	for config, want := range map[string]string{
+		filepath.Join(dir, ".aws/config"): "has no profiles", dir: "it is no regular file", filepath.Join(dir, "nosuch"): filepath.Join(dir, "nosuch") + " is not there",
+	} {
+		env := NewEnviron([]string{"HOME=" + dir, "AWS_REGION=eu-west-1", "AWS_PROFILE=p", off, "AWS_CONFIG_FILE=" + config})
+		for _, checks := range [][]Check{InspectProfile("p", Program{Env: env}, Config{Offline: true}, nil), Inspect(Program{Env: env}, Config{Offline: true, Resolve: names})} {
+			r := Run(t.Context(), checks)
+			checkSafe(t, r)
+			for _, res := range r.Results {
+				if len(res.Evidence) > 12 {
+					t.Errorf("%d pieces of evidence for %s", len(res.Evidence), res.Cause)
+				}
+			}
+			if r.Healthy() || !strings.Contains(fmt.Sprint(r.Results), want) {
+				t.Errorf("%s: %+v", config, r.Results[0])
+			}
+		}
+	}
+}
