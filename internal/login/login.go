@@ -125,6 +125,8 @@ func (c Config) explain(ctx context.Context, err error) error {
 	where := fmt.Sprintf("%s in region %s", c.Session.StartURL, c.Session.Region)
 	e := creds.AsRetrieveError(err)
 	switch {
+	case errors.As(err, &known) && known.Fix == "": // of the page
+		return &Error{known.Msg, again + "; or check start URL and region: " + where}
 	case errors.As(err, &known), ctx.Err() != nil:
 		return err
 	case errors.Is(err, sso.ErrDenied):

@@ -306,6 +306,33 @@ func TestForeignRequests(t *testing.T) {
 	}
 }
 
+// The page may come back without a code: what it says is not repeated unless it
+// is a word of the standard.
+func TestAnswersWithoutCode(t *testing.T) {
+	for query, word := range map[string]string{
+		"error=server_error":                   "answered server_error",
+		"error=access_denied":                  "was denied",
+		"error=<b>attack</b>":                  "answered with an error",
+		"code=":                                "sent no code",
+		"":                                     "sent no code",
+		"code=" + strings.Repeat("x", 8<<10+1): "sent no code",
+	} {
+		g := newRig(t, fakeaws.Config{})
+		_, err := SignIn(within(t, 20*time.Second), g.config(func(page string) {
+			u, _ := url.Parse(page)
+			q, _ := url.ParseQuery(query)
+			q.Set("state", u.Query().Get("state"))
+			if shown := visit(t, u.Query().Get("redirect_uri")+"?"+q.Encode()); !strings.Contains(shown, "Not signed in") || strings.Contains(shown, "attack") {
+				t.Errorf("%.40s: the browser shows %s", query, shown)
+			}
+		}))
+		g.fails(err, word, "rolecall login --sso-session corp")
+		if strings.Contains(err.Error(), "attack") || g.fake.Calls("oidc:CreateToken") != 0 {
+			t.Errorf("%.40s: %v", query, err)
+		}
+	}
+}
+
 func cmpOr(a, b string) string {
 	if a == "" {
 		return b
