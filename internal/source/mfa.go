@@ -14,6 +14,7 @@ import (
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
+	"rolecall/internal/typed"
 )
 
 // Bounds on the length of an MFA session: STS API reference, GetSessionToken.
@@ -57,7 +58,8 @@ func (errSignedIn) Error() string { return "signed in" }
 // MFA set, another code may help.
 func (r *Resolver) SignIn(ctx context.Context, text, serial, code string, renew bool) (until time.Time, err error) {
 	if !wellFormed(code) {
-		return time.Time{}, &creds.RetrieveError{Code: creds.LoginRequired, MFA: serial, Msg: "that is no code of an MFA device: it has six digits"}
+		return time.Time{}, &creds.RetrieveError{Code: creds.LoginRequired, MFA: serial, Msg: "that is no code of an MFA device: it has six digits",
+			Hint: "give the one that the device shows now"}
 	}
 	s, err := r.Resolve(text)
 	if err != nil {
@@ -182,7 +184,7 @@ func (m mfa) command() string {
 	if m.profile == "" {
 		return "rolecall load SOURCE"
 	}
-	return "rolecall login " + m.profile
+	return "rolecall login " + typed.Word(m.profile)
 }
 
 // signIn is the session as it was when it was last used.
