@@ -210,7 +210,9 @@ func (a *Account) rollout(n ServiceName, in *ecs.UpdateServiceInput) look {
 		if err != nil {
 			return false, "", err
 		}
-		ours := func(d types.Deployment) bool { return aws.ToString(d.TaskDefinition) == aws.ToString(in.TaskDefinition) }
+		ours := func(d types.Deployment) bool {
+			return aws.ToString(d.TaskDefinition) == aws.ToString(in.TaskDefinition)
+		}
 		for _, one := range s.Deployments {
 			if ours(one) && one.RolloutState == types.DeploymentRolloutStateFailed { // it may have been rolled back already
 				return false, "", &Error{Msg: fmt.Sprintf("the rollout of %s failed: %s", n, oneLine(aws.ToString(one.RolloutStateReason))), Next: events}
