@@ -26,6 +26,7 @@ func floors() map[string]int {
 		"internal/notify":      0,
 		"internal/exposition":  0,
 		"internal/linklocal":   0,
+		"internal/environ":     0,
 
 		"internal/creds":     1,
 		"internal/peer":      1,

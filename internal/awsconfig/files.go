@@ -78,12 +78,12 @@ func (f *Files) addConfig(p *parser) {
 			f.merge(ProfileKind, raw.name, p.file, raw)
 		case f.addShared(p.file, raw):
 		case raw.typ == "" && raw.name == "default" && profileDefault:
-			f.faults = append(f.faults, Fault{p.file, raw.line, "[default] is ignored: [profile default] is there too and goes first"})
+			f.faults = append(f.faults, Fault{File: p.file, Line: raw.line, Msg: "[default] is ignored: [profile default] is there too and goes first"})
 		case raw.typ == "" && strings.EqualFold(raw.name, "default"):
 			f.merge(ProfileKind, raw.name, p.file, raw)
 		case raw.typ == "" && (raw.name == "plugins" || raw.name == "preview"): // the AWS CLI's own
 		default:
-			f.faults = append(f.faults, Fault{p.file, raw.line, "section is ignored: in this file a profile is written [profile NAME]"})
+			f.faults = append(f.faults, Fault{p.file, raw.line, "section is ignored: in this file a profile is written [profile NAME]", raw.name})
 		}
 	}
 }
@@ -99,10 +99,10 @@ func (f *Files) addCredentials(p *parser) {
 		}
 		switch {
 		case raw.typ == "profile":
-			f.faults = append(f.faults, Fault{p.file, raw.line, "section is ignored: in this file a profile is written [NAME], without the word profile"})
+			f.faults = append(f.faults, Fault{p.file, raw.line, "section is ignored: in this file a profile is written [NAME], without the word profile", raw.name})
 		case f.addShared(p.file, raw):
 		case name == "":
-			f.faults = append(f.faults, Fault{p.file, raw.line, "section without a name: ignored"})
+			f.faults = append(f.faults, Fault{File: p.file, Line: raw.line, Msg: "section without a name: ignored"})
 		default:
 			f.merge(ProfileKind, name, p.file, raw)
 		}

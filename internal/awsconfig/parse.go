@@ -12,6 +12,8 @@ type Fault struct {
 	File string
 	Line int
 	Msg  string // lower case, no full stop
+	// Profile is the one that the line may have been meant for. "": not known.
+	Profile string
 }
 
 func (f Fault) Error() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Msg) }
@@ -64,7 +66,7 @@ func parseFile(file string, text []byte) (*parser, error) {
 }
 
 func (p *parser) fault(line int, format string, args ...any) {
-	p.faults = append(p.faults, Fault{p.file, line, fmt.Sprintf(format, args...)})
+	p.faults = append(p.faults, Fault{File: p.file, Line: line, Msg: fmt.Sprintf(format, args...)})
 }
 
 func (p *parser) line(n int, line string) {

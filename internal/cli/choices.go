@@ -18,8 +18,11 @@ import (
 // choices are what the picker offers: the profiles, and the roles of SSO
 // sessions that are known from before, those chosen last first. more asks for
 // the roles of sessions that have no list yet; nil: there are none.
-func (a *app) choices(f *awsconfig.Files, profiles []profile) (list []profile, more func(context.Context) []profile) {
+func (a *app) choices(ctx context.Context, f *awsconfig.Files, profiles []profile) (list []profile, more func(context.Context) []profile) {
 	signIns := a.signIns(f, time.Now())
+	if st, err := a.status(ctx); err == nil {
+		a.markRefused(f, signIns, st.Slots)
+	}
 	recent := a.recent()
 	lists, err := a.lists()
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/doctor"
+	"rolecall/internal/environ"
 	"rolecall/internal/typed"
 )
 
@@ -92,7 +93,7 @@ func (a *app) doctorPHPFPM(ctx context.Context, o phpfpmOptions, f *doctorFlags)
 		}
 		*file = full
 	}
-	survey, err := doctor.SurveyPHPFPM(doctor.PHPFPMConfig{Main: o.config, Binary: o.binary, Environ: environMap(a.environ()), Apps: o.apps, Offline: f.offline})
+	survey, err := doctor.SurveyPHPFPM(doctor.PHPFPMConfig{Main: o.config, Binary: o.binary, Environ: environ.Parse(a.environ()), Apps: o.apps, Offline: f.offline})
 	if err != nil {
 		return err
 	}
@@ -190,14 +191,4 @@ func (a *app) applyFixes(ctx context.Context, survey *doctor.PHPFPM, planned []*
 	shown := *f
 	shown.verbose = true // what was proved is the answer here
 	return a.showReport(report.Sorted(), &shown)
-}
-
-func environMap(env []string) map[string]string {
-	m := map[string]string{}
-	for _, e := range env {
-		if k, v, ok := strings.Cut(e, "="); ok {
-			m[k] = v
-		}
-	}
-	return m
 }

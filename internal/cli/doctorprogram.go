@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os/exec"
 	"strings"
 	"time"
@@ -60,7 +61,7 @@ func (a *app) doctorRun(ctx context.Context, args []string, f *doctorFlags) erro
 	cmd.Stdout, cmd.Stderr = out, out // the same writer: one goroutine copies both
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {
-		return failed(fmt.Sprintf("%s cannot be run: %s", quoted(args[0]), plainExec(err)), "")
+		return failed(fmt.Sprintf("%s cannot be run: %s", quoted(args[0]), plainExec(err)), "rolecall doctor -- CMD ARG...")
 	}
 	p := a.shell(f)
 	p.Name = args[0]
@@ -76,15 +77,21 @@ func (a *app) doctorRun(ctx context.Context, args []string, f *doctorFlags) erro
 	case p.SDK == "":
 		p.SDK = doctor.SDKOf(args[0])
 	}
-	// The process is gone, and with it the way to its root and network.
-	p.Root, p.Elsewhere = "", ""
-	code := 0
+	// The process is gone, and with it the way to a root or network of its own.
+	p.Root, p.NoFiles = "", p.NoFiles || p.Root != ""
+	if p.Elsewhere != "" {
+		p.Elsewhere = "the program had a network of its own, which is gone"
+	}
+	how := ""
 	var ended *exec.ExitError
 	if errors.As(err, &ended) {
-		code = ended.ExitCode()
+		how = strings.Replace(ended.String(), "exit status", "exit code", 1)
 	}
-	checks := append(doctor.Inspect(p, a.doctorConfig(f)), doctor.Ended(args[0], code, said.String()))
-	return a.diagnose(ctx, checks, f)
+	r := doctor.Run(ctx, append(doctor.Inspect(p, a.doctorConfig(f)), doctor.Ended(args[0], how, said.String())))
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return a.showReport(r.Confirmed(), f)
 }
 
 // watchProgram looks again and again at a running program; the function it
@@ -114,7 +121,11 @@ func plainExec(err error) string {
 	if errors.Is(err, exec.ErrNotFound) {
 		return "there is no such program"
 	}
-	return strings.TrimPrefix(err.Error(), "fork/exec ")
+	var where *fs.PathError
+	if errors.As(err, &where) {
+		return where.Err.Error()
+	}
+	return err.Error()
 }
 
 // tail keeps the last max bytes of what is written.

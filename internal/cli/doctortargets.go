@@ -126,7 +126,7 @@ as the daemon fetches them, and STS is asked whose they are. --offline leaves th
 			if err := f.check(); err != nil {
 				return err
 			}
-			resolve := doctor.SourceResolve(source.Config{Getenv: a.getenv, Environ: a.environ, Home: a.home()})
+			resolve := doctor.SourceResolve(source.Config{Getenv: a.getenv, Environ: a.environ, Home: a.home(), SSOSessions: a.ssoSessionsFile(), Sessions: a.heldSessions()})
 			f.verbose = true
 			return a.diagnose(c.Context(), doctor.InspectProfile(args[0], a.shell(f), doctor.Config{Offline: f.offline}, resolve), f)
 		},

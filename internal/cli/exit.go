@@ -46,6 +46,8 @@ type silent struct{ code int }
 
 func (s silent) Error() string { return fmt.Sprintf("exit code %d", s.code) }
 
+var errInterrupted = &failure{code: exitInterrupted, msg: "interrupted"}
+
 const hintServe = "rolecall serve --load PROFILE"
 
 // exit says on stderr what went wrong, and returns the exit code. It is the
@@ -77,7 +79,7 @@ func asFailure(ctx context.Context, err error) *failure {
 	case errors.Is(err, control.ErrNoDaemon):
 		return &failure{code: exitNoDaemon, msg: "no daemon is running", hint: hintServe}
 	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		return &failure{code: exitInterrupted, msg: "interrupted"}
+		return errInterrupted
 	case errors.As(err, &r):
 		code := exitFailed
 		if r.Code == creds.LoginRequired {

@@ -199,7 +199,7 @@ func (a *app) chooseSource(ctx context.Context, o loadOptions) (string, error) {
 	if a.getenv("TERM") == "dumb" {
 		return "", wrongUsage("no SOURCE is named, and this terminal (TERM=dumb) cannot show a list to choose from", "rolecall load PROFILE; rolecall roles lists those of SSO")
 	}
-	entries, more := a.choices(f, all)
+	entries, more := a.choices(ctx, f, all)
 	if len(entries) == 0 && more == nil {
 		return "", failed("the AWS files have no profile with credentials: "+f.Paths.Config+", "+f.Paths.Credentials, "aws configure sso")
 	}

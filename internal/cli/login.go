@@ -108,6 +108,9 @@ func (a *app) login(ctx context.Context, o loginOptions) error {
 	case err != nil:
 		return err
 	}
+	if len(devices) == 0 && (o.mfa.code != "" || o.mfa.process != "") {
+		return wrongUsage("--mfa-code and --mfa-process are for a PROFILE with an mfa_serial", "rolecall login, without them")
+	}
 	if err := a.loginSSO(ctx, o, session); err != nil || len(devices) == 0 {
 		return err
 	}

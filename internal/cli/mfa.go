@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,12 +32,22 @@ func (o *mfaOptions) flags(c *cobra.Command) {
 	c.Flags().StringVar(&o.process, "mfa-process", "", "a `COMMAND` of the shell that prints the code, e.g. \"ykman oath accounts code -s aws\"")
 }
 
-func (o *mfaOptions) check(c *cobra.Command) error { return exclusive(c, "mfa-code", "mfa-process") }
+// check refuses both, and a value that is empty: that is a script's variable
+// that is not set, and no wish to be asked.
+func (o *mfaOptions) check(c *cobra.Command) error {
+	for name, value := range map[string]string{"mfa-code": o.code, "mfa-process": o.process} {
+		if c.Flags().Changed(name) && strings.TrimSpace(value) == "" {
+			return wrongUsage("--"+name+" is empty", c.CommandPath()+" --help")
+		}
+	}
+	return exclusive(c, "mfa-code", "mfa-process")
+}
 
 const (
 	codeTries     = 3 // of one person, before the command gives up
 	mostDevices   = 3 // in one chain of roles
 	codeProcesses = time.Minute
+	mostOutput    = 4 << 10 // bytes that such a process may print
 )
 
 // useCode gives the code of a device to whoever makes a session of it.
@@ -96,7 +108,7 @@ func (a *app) giveCode(ctx context.Context, o mfaOptions, serial string, use use
 func (a *app) codeOf(ctx context.Context, o mfaOptions, serial string) (code string, asked bool, err error) {
 	switch {
 	case o.code != "":
-		return strings.TrimSpace(o.code), false, nil
+		return unspaced(o.code), false, nil
 	case o.process != "":
 		code, err := a.codeProcess(ctx, o.process)
 		return code, false, err
@@ -111,8 +123,11 @@ func (a *app) codeOf(ctx context.Context, o mfaOptions, serial string) (code str
 	if err == nil && code == "" {
 		err = &failure{code: exitInterrupted, msg: "no code was given"}
 	}
-	return code, true, err
+	return unspaced(code), true, err
 }
+
+// unspaced is a code without the blanks that some devices show in the middle.
+func unspaced(code string) string { return strings.Join(strings.Fields(code), "") }
 
 // codeProcess runs the command of the shell that prints the code. What else it
 // has to say goes to stderr.
@@ -123,12 +138,37 @@ func (a *app) codeProcess(ctx context.Context, command string) (string, error) {
 	if runtime.GOOS == "windows" {
 		c = exec.CommandContext(ctx, "cmd", "/C", command)
 	}
-	c.Env, c.Stdin, c.Stderr, c.WaitDelay = a.environ(), a.stdin, a.stderr, time.Second
-	out, err := c.Output()
-	if err != nil {
-		return "", failed("the command of --mfa-process failed: "+err.Error(), "")
+	var out codeOutput
+	c.Env, c.Stdin, c.Stdout, c.Stderr, c.WaitDelay = a.environ(), a.stdin, &out, a.stderr, time.Second
+	err := c.Run()
+	const hint = "try the command by itself, or give the code with --mfa-code"
+	var ended *exec.ExitError
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return "", failed(fmt.Sprintf("the command of --mfa-process did not end within %.0f seconds", codeProcesses.Seconds()), hint)
+	case ctx.Err() != nil || errors.As(err, &ended) && signalOf(ended.ProcessState) == int(syscall.SIGINT):
+		return "", errInterrupted // Ctrl-C is for both of us, and may reach it first
+	case out.much:
+		return "", failed("the command of --mfa-process prints more than a code", hint)
+	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
+		return "", failed("the command of --mfa-process failed: "+err.Error(), hint)
 	}
-	return strings.TrimSpace(string(out)), nil
+	return unspaced(string(out.text)), nil
+}
+
+// codeOutput keeps what a command prints, and closes its pipe when that is more
+// than a code can be.
+type codeOutput struct {
+	text []byte
+	much bool
+}
+
+func (o *codeOutput) Write(p []byte) (int, error) {
+	if o.much = len(o.text)+len(p) > mostOutput; o.much {
+		return 0, io.ErrShortWrite
+	}
+	o.text = append(o.text, p...)
+	return len(p), nil
 }
 
 // giveDaemon makes a session with the code in the daemon.
@@ -207,4 +247,42 @@ func (a *app) openSessions() source.Sessions {
 		return &store.Memory{}
 	}
 	return kept.File
+}
+
+// mfaLength is how long a session made with a code lasts; 0 where the
+// configuration cannot be read, which is for others to tell.
+func (a *app) mfaLength() time.Duration {
+	dirs, err := a.dirs()
+	if err != nil {
+		return 0
+	}
+	c, err := a.readConfig(dirs, "")
+	if err != nil {
+		return 0
+	}
+	return c.MFASession
+}
+
+// heldSessions are those that are kept already, for commands that must change
+// nothing.
+func (a *app) heldSessions() source.Sessions {
+	dirs, err := a.dirs()
+	if err != nil {
+		return nil
+	}
+	kept, err := a.storeAt(dirs, store.KeyConfig{}, store.RedisConfig{})
+	if err != nil {
+		return nil // there are none
+	}
+	return heldSessions{kept.File}
+}
+
+type heldSessions struct{ file *store.File }
+
+func (h heldSessions) Update(ctx context.Context, key string, fresh func(creds.Credentials) bool, fetch store.Fetch) (creds.Credentials, bool, error) {
+	if c, _, ok := h.file.Peek(key); ok && fresh(c) {
+		return c, false, nil
+	}
+	c, err := fetch(ctx)
+	return c, true, err
 }

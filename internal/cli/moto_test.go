@@ -5,7 +5,6 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -29,14 +28,11 @@ func TestMotoScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/moto",
 		Setup: func(e *testscript.Env) error {
-			home := filepath.Join(e.WorkDir, "home")
-			for name, value := range map[string]string{"HOME": home, "USERPROFILE": home, "ROLECALL_DIR": filepath.Join(e.WorkDir, "rc"), "AWS_EC2_METADATA_DISABLED": "true",
-				"TZ": "UTC", "GORACE": "atexit_sleep_ms=10", "AWS_ENDPOINT_URL": url, "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1",
+			for name, value := range map[string]string{"AWS_ENDPOINT_URL": url, "AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1",
 				"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"} {
 				e.Setenv(name, value)
 			}
-			e.Values[worldKey{}] = &world{}
-			return os.MkdirAll(home, 0o700)
+			return ownHome(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exit": cmdExit, "envfile": cmdEnvFile},
 	})

@@ -163,7 +163,7 @@ func (p *process) shared(ctx context.Context, within []string) (creds.Credential
 	}
 	var s *source.Source
 	s, err = source.New(source.Config{Getenv: p.getenv, Environ: func() []string { return source.Mark(p.environ(), s.Text) }, Home: p.home(),
-		SSOSessions: p.dirs.SSOSessions(), Sessions: p.mfaSessions(), Warn: func(msg string) { p.warn(msg, "") }}).Resolve(p.source)
+		SSOSessions: p.dirs.SSOSessions(), Sessions: p.mfaSessions(), MFASession: settings.MFASession, Warn: func(msg string) { p.warn(msg, "") }}).Resolve(p.source)
 	if err != nil {
 		return creds.Credentials{}, err
 	}

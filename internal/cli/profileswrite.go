@@ -89,7 +89,7 @@ func (a *app) writeProfiles(ctx context.Context, o profilesWrite) error {
 		old, err = nil, nil
 	}
 	if err != nil {
-		return failed("the AWS configuration cannot be read: "+err.Error(), "")
+		return failed("the AWS configuration cannot be read: "+err.Error(), "correct its permissions, or name another file in AWS_CONFIG_FILE")
 	}
 	sessions, err := a.sessionsToWrite(f, o)
 	if err != nil {
@@ -109,11 +109,11 @@ func (a *app) writeProfiles(ctx context.Context, o profilesWrite) error {
 		_, err := fmt.Fprintf(a.stdout, "%s has all %d profiles as they should be\n", path, written)
 		return err
 	case o.dry:
-		_, err := fmt.Fprint(a.stdout, visible(diff))
+		_, err := fmt.Fprint(a.stdout, shownDiff(diff))
 		return err
 	}
 	if !o.yes {
-		fmt.Fprint(a.stderr, visible(diff))
+		fmt.Fprint(a.stderr, shownDiff(diff))
 		if err := a.confirm(ctx, "write this to "+path+"?"); err != nil {
 			return err
 		}
@@ -154,6 +154,8 @@ func (a *app) sessionsToWrite(f *awsconfig.Files, o profilesWrite) (list []sso.S
 	return nil, &creds.RetrieveError{Code: creds.LoginRequired, Msg: "nobody is signed in to SSO", Hint: all[0].Hint}
 }
 
+const hintMarks = "nothing was changed; correct that line, or remove all that rolecall wrote, marks and all, and type the command again"
+
 // withProfilesOf is text with the profiles of one session, and how many they
 // are.
 func (a *app) withProfilesOf(ctx context.Context, f *awsconfig.Files, s sso.Session, o profilesWrite, text []byte) ([]byte, int, error) {
@@ -173,11 +175,11 @@ func (a *app) withProfilesOf(ctx context.Context, f *awsconfig.Files, s sso.Sess
 	}
 	others, err := awsconfig.Unmanaged(text, s.Name)
 	if err != nil {
-		return nil, 0, failed(f.Paths.Config+": "+err.Error(), "")
+		return nil, 0, failed(f.Paths.Config+": "+err.Error(), hintMarks)
 	}
 	theirs, err := awsconfig.Parse(f.Paths, others, nil)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, failed(err.Error(), hintMarks)
 	}
 	var mine []awsconfig.RoleProfile
 	for _, p := range awsconfig.NameProfiles(o.format, all) {
@@ -194,9 +196,15 @@ func (a *app) withProfilesOf(ctx context.Context, f *awsconfig.Files, s sso.Sess
 	}
 	text, err = awsconfig.Manage(text, s.Name, mine)
 	if err != nil {
-		return nil, 0, failed(f.Paths.Config+": "+err.Error(), "")
+		return nil, 0, failed(f.Paths.Config+": "+err.Error(), hintMarks)
 	}
 	return text, len(mine), nil
+}
+
+// shownDiff is a difference for the eye: line ends of Windows, tabs and a byte
+// order mark are not what is to be agreed to.
+func shownDiff(diff string) string {
+	return visible(strings.NewReplacer("\r\n", "\n", "\t", "    ", "\ufeff", "").Replace(diff))
 }
 
 var errNotConfirmed = &failure{code: exitInterrupted, msg: "nothing was changed"}

@@ -22,6 +22,7 @@ func TestProfilesWriteKeepsTheFile(t *testing.T) {
 		"CRLF":                     func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") },
 		"BOM":                      func(s string) string { return "\ufeff" + s },
 		"comments between":         func(s string) string { return "# one\n; two\n" + strings.ReplaceAll(s, "\n\n", "\n\n# between ; #\n") },
+		"tabs":                     func(s string) string { return strings.ReplaceAll(s, " = ", "\t=\t") },
 		"no newline at the end":    func(s string) string { return strings.TrimSpace(s) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -50,12 +51,19 @@ func TestProfilesWriteKeepsTheFile(t *testing.T) {
 				}
 				return ""
 			}
-			var out, errs strings.Builder
-			code := Main(Surroundings{Args: []string{"profiles", "write", "--yes"}, Getenv: getenv, Environ: func() []string { return env },
-				Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs})
-			if code != 0 {
-				t.Fatalf("exit code %d: %s%s", code, out.String(), errs.String())
+			run := func(flag string) string {
+				var out, errs strings.Builder
+				code := Main(Surroundings{Args: []string{"profiles", "write", flag}, Getenv: getenv, Environ: func() []string { return env },
+					Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs})
+				if code != 0 {
+					t.Fatalf("exit code %d: %s%s", code, out.String(), errs.String())
+				}
+				return out.String()
 			}
+			if diff := run("--dry-run"); strings.ContainsAny(diff, "?\r\t\ufeff") || !strings.Contains(diff, "\n+[profile Development:Developer]\n") {
+				t.Errorf("the change is shown as %q", diff)
+			}
+			run("--yes")
 			after, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)

@@ -251,6 +251,35 @@ func TestPickerOfRoles(t *testing.T) {
 	s.see("hint: rolecall login sso-dev")
 }
 
+// TestRefusedSignInShows: the service ended a sign-in whose file looks good.
+// Status and picker know it from the slot that it was refused to.
+func TestRefusedSignInShows(t *testing.T) {
+	env, aws := terminalWorldOf(t, fakeaws.Config{DeviceInterval: time.Second})
+	run := func(code int, words ...string) *terminalSession {
+		t.Helper()
+		s := atTerminal(t, env, words...)
+		s.ends(code)
+		return s
+	}
+	for _, slot := range []string{"profile:sso-dev", "sso:fake/111111111111/ReadOnly"} {
+		run(0, "load", slot)
+		run(0, "status").see("signed in, 59m left, renews itself")
+		aws.EndSSOSessions()
+		run(exitLogin, "refresh")
+		s := run(exitLogin, "status")
+		s.see("sign-in ended")
+		s.see("hint: rolecall login --sso-session fake")
+		run(exitLogin, "status", "--json").see(`"state": "ended"`)
+		s = atTerminal(t, env, "load")
+		s.see("sign-in ended")
+		s.typed("\x03")
+		s.ends(exitInterrupted)
+		run(0, "login", "--device")
+		s = run(0, "status", "--wait")
+		s.see("signed in, 59m left, renews itself")
+	}
+}
+
 // TestLoginAtATerminal: what is shown while a sign-in waits, one at a time, and
 // Ctrl-C, which leaves nothing half done.
 func TestLoginAtATerminal(t *testing.T) {

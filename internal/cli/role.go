@@ -2,13 +2,16 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/creds"
 	"rolecall/internal/roles"
+	"rolecall/internal/typed"
 )
 
 func (a *app) roleCommand() *cobra.Command {
@@ -43,6 +46,8 @@ type roleCaller struct {
 	source, profile, region string
 	timeout                 time.Duration
 	json                    bool
+
+	arn string // of the role, where it was named so
 }
 
 func (f *roleCaller) add(a *app, c *cobra.Command) {
@@ -67,6 +72,9 @@ func (f *roleCaller) check(c *cobra.Command) error {
 		if err := checkSource(f.source); err != nil {
 			return err
 		}
+	}
+	if strings.Trim(f.region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return wrongUsage("--region "+quoted(f.region)+" is not a region", c.CommandPath()+" --region eu-west-1")
 	}
 	if f.timeout <= 0 {
 		return wrongUsage("--timeout is not a time above 0", c.CommandPath()+" --timeout 10m")
@@ -103,7 +111,7 @@ func (f *roleCaller) open(ctx context.Context, a *app, progress func(roles.Event
 			}
 		}
 	}
-	return roles.Open(ctx, roles.Config{
+	account, err := roles.Open(ctx, roles.Config{
 		Credentials: creds.ProviderFunc(func(ctx context.Context) (creds.Credentials, error) {
 			p := process{app: a, source: f.source}
 			return p.credentials(ctx)
@@ -114,25 +122,48 @@ func (f *roleCaller) open(ctx context.Context, a *app, progress func(roles.Event
 			e, err := r.Endpoint(source, service, region)
 			return roles.Endpoint(e), err
 		},
-		Progress: progress,
+		Progress: func(e roles.Event) {
+			if e.State == "again" {
+				fmt.Fprintln(a.stderr, visible("    "+e.Detail+"; asking again"))
+			} else if progress != nil {
+				progress(e)
+			}
+		},
 	})
+	if err == nil {
+		err = account.Owns(f.arn)
+	}
+	return account, err
 }
 
 // oneRole is for commands on one role.
 func oneRole(c *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return wrongUsage("the name of one role is expected", c.CommandPath()+" app")
+	example, _, _ := strings.Cut(strings.TrimSpace(c.Example), "\n")
+	if len(args) == 2 && roles.CheckInstanceID(args[1]) == nil && c.Flags().Lookup("instance") != nil {
+		example = c.CommandPath() + " " + typed.Word(args[0]) + " --instance " + args[1]
 	}
-	_, err := roleName(c, args[0])
-	return err
+	if len(args) != 1 {
+		return wrongUsage("the name of one role is expected", example)
+	}
+	if _, err := roles.ParseName(args[0]); err != nil {
+		return wrongUsage(err.Error(), example)
+	}
+	return nil
 }
 
-func roleName(c *cobra.Command, text string) (roles.Name, error) {
-	n, err := roles.ParseName(text)
-	if err != nil {
-		return n, wrongUsage(err.Error(), c.CommandPath()+" app")
+// on is the RunE of a command on the role that its argument names.
+func (f *roleCaller) on(do func(*cobra.Command, roles.Name) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		n, err := roles.ParseName(args[0])
+		if err != nil {
+			return err
+		}
+		if err := f.check(c); err != nil {
+			return err
+		}
+		f.arn = args[0]
+		return do(c, n)
 	}
-	return n, nil
 }
 
 // journal is the directory of the records that --undo goes by, beside the store.

@@ -22,6 +22,7 @@ type roleTargets struct {
 
 	selection roles.Selection
 	rolled    []roles.ServiceName
+	again     string // the command line as far as it is right
 }
 
 func (t *roleTargets) add(c *cobra.Command) {
@@ -35,37 +36,73 @@ func (t *roleTargets) add(c *cobra.Command) {
 
 // check wants instances or a task definition, and not both.
 func (t *roleTargets) check(c *cobra.Command, name string) error {
-	help := c.CommandPath() + " " + name + " --instance i-0123456789abcdef0"
+	t.again = c.CommandPath() + " " + typed.Word(name)
 	if err := exclusive(c, "instance", "tag", "task-definition"); err != nil {
 		return err
 	}
 	if len(t.instances)+len(t.tags) == 0 && t.definition == "" {
-		return wrongUsage("nothing is named that has the role, or is to have it", help)
+		return wrongUsage("nothing is named that has the role, or is to have it", t.again+" --instance i-0123456789abcdef0")
 	}
 	if t.definition == "" && (len(t.services) > 0 || t.noWait) {
-		return wrongUsage("--update-service and --no-wait go with --task-definition", c.CommandPath()+" "+name+" --task-definition web --update-service prod/web")
-	}
-	for _, id := range t.instances {
-		if err := roles.CheckInstanceID(id); err != nil {
-			return wrongUsage(err.Error(), c.CommandPath()+" "+name+" --tag Name="+typed.Word(id))
-		}
+		return wrongUsage("--update-service and --no-wait go with --task-definition", t.again+" --task-definition web --update-service prod/web")
 	}
 	t.selection = roles.Selection{IDs: t.instances, Tags: map[string]string{}}
+	for _, id := range t.instances {
+		if err := roles.CheckInstanceID(id); err != nil {
+			return wrongUsage(err.Error(), t.again+instead(id))
+		}
+	}
 	for _, text := range t.tags {
 		key, value, ok := strings.Cut(text, "=")
 		if !ok || key == "" || value == "" {
-			return wrongUsage(fmt.Sprintf("--tag %q is not KEY=VALUE", text), c.CommandPath()+" "+name+" --tag 'Name=web-*'")
+			return wrongUsage(fmt.Sprintf("--tag %q is not KEY=VALUE", text), t.again+" --tag 'Name=web-*'")
+		}
+		if _, twice := t.selection.Tags[key]; twice {
+			return wrongUsage("--tag "+key+" is there twice, and all of several must hold", t.again+" --tag "+typed.Word(text))
 		}
 		t.selection.Tags[key] = value
+	}
+	if t.definition != "" {
+		t.again += " --task-definition " + typed.Word(t.definition)
 	}
 	for _, text := range t.services {
 		n, err := roles.ParseServiceName(text)
 		if err != nil {
-			return wrongUsage("--update-service: "+err.Error(), c.CommandPath()+" "+name+" --task-definition "+t.definition+" --update-service prod/web")
+			return wrongUsage("--update-service: "+err.Error(), t.again+" --update-service prod/web")
 		}
 		t.rolled = append(t.rolled, n)
 	}
+	for _, id := range t.instances {
+		t.again += " --instance " + id
+	}
+	for _, text := range t.tags {
+		t.again += " --tag " + typed.Word(text)
+	}
 	return nil
+}
+
+// instead is what to type for an instance's id that is none: a list of them, a
+// slip, or a name.
+func instead(text string) (flags string) {
+	for id := range strings.SplitSeq(text, ",") {
+		if roles.CheckInstanceID(id) != nil {
+			if strings.HasPrefix(text, "i-") {
+				return " --instance i-0123456789abcdef0"
+			}
+			return " --tag " + typed.Word("Name="+text)
+		}
+		flags += " --instance " + id
+	}
+	return flags
+}
+
+// planTasks lets w plan what is wanted of a task definition.
+func (t *roleTargets) planTasks(w *roleWork, detach bool) {
+	wanted := roles.TaskWanted{Role: w.role, TaskDefinition: t.definition, Services: t.rolled, NoWait: t.noWait, Detach: detach}
+	w.wanted = wanted
+	w.plan = func(ctx context.Context, account *roles.Account) (*roles.Plan, error) {
+		return account.PlanTaskDefinition(ctx, wanted)
+	}
 }
 
 func (a *app) roleAttachCommand() *cobra.Command {
@@ -86,45 +123,35 @@ only, and --update-service lets services run it.`,
   rolecall role attach app --tag 'Name=web-*' --metadata-hop-limit 2 --metadata-tokens required
   rolecall role attach app --task-definition web --update-service prod/web`,
 		Args: oneRole,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.check(c); err != nil {
-				return err
-			}
-			n, err := roleName(c, args[0])
-			if err != nil {
-				return err
-			}
-			w := roleWork{app: a, rolePlan: o, command: "attach", role: n}
-			if o.undo {
-				return w.do(c.Context())
-			}
-			if err := t.check(c, n.String()); err != nil {
+		RunE: o.run(a, "attach", func(c *cobra.Command, w *roleWork) error {
+			if err := t.check(c, w.role.String()); err != nil {
 				return err
 			}
 			if t.definition != "" {
 				if profile != "" || tokens != "" || hops != 0 {
-					return wrongUsage("--instance-profile and --metadata-… are for instances", c.CommandPath()+" "+n.String()+" --task-definition "+t.definition)
+					return wrongUsage("--instance-profile and --metadata-… are for instances", t.again)
 				}
-				wanted := roles.TaskWanted{Role: n, TaskDefinition: t.definition, Services: t.rolled, NoWait: t.noWait}
-				w.wanted = wanted
-				w.plan = func(ctx context.Context, account *roles.Account) (*roles.Plan, error) {
-					return account.PlanTaskDefinition(ctx, wanted)
-				}
-				return w.do(c.Context())
+				t.planTasks(w, false)
+				return nil
 			}
 			if c.Flags().Changed("metadata-hop-limit") && (hops < 1 || hops > 64) {
-				return wrongUsage("--metadata-hop-limit is from 1 to 64", c.CommandPath()+" "+n.String()+" --metadata-hop-limit 2")
+				return wrongUsage("--metadata-hop-limit is from 1 to 64", t.again+" --metadata-hop-limit 2")
 			}
 			if tokens != "" && !slices.Contains([]string{"required", "optional"}, tokens) {
-				return wrongUsage("--metadata-tokens is required or optional", c.CommandPath()+" "+n.String()+" --metadata-tokens required")
+				return wrongUsage("--metadata-tokens is required or optional", t.again+" --metadata-tokens required")
 			}
-			wanted := roles.InstanceWanted{Role: n, Instances: t.selection, Profile: profile, HopLimit: hops, Tokens: tokens}
+			if c.Flags().Changed("instance-profile") {
+				if err := roles.CheckProfileName(profile); err != nil {
+					return wrongUsage("--instance-profile: "+err.Error(), t.again+" --instance-profile "+w.role.Name)
+				}
+			}
+			wanted := roles.InstanceWanted{Role: w.role, Instances: t.selection, Profile: profile, HopLimit: hops, Tokens: tokens}
 			w.wanted = wanted
 			w.plan = func(ctx context.Context, account *roles.Account) (*roles.Plan, error) {
 				return account.PlanAttachInstances(ctx, wanted)
 			}
-			return w.do(c.Context())
-		},
+			return nil
+		}),
 	}
 	o.add(a, c)
 	t.add(c)
@@ -149,34 +176,20 @@ Or from an ECS task definition: a new revision is registered without a task role
 		Example: `  rolecall role detach app --instance i-0123456789abcdef0
   rolecall role detach app --task-definition web --update-service prod/web`,
 		Args: oneRole,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.check(c); err != nil {
+		RunE: o.run(a, "detach", func(c *cobra.Command, w *roleWork) error {
+			if err := t.check(c, w.role.String()); err != nil {
 				return err
 			}
-			n, err := roleName(c, args[0])
-			if err != nil {
-				return err
-			}
-			w := roleWork{app: a, rolePlan: o, command: "detach", role: n}
-			if o.undo {
-				return w.do(c.Context())
-			}
-			if err := t.check(c, n.String()); err != nil {
-				return err
+			if t.definition != "" {
+				t.planTasks(w, true)
+				return nil
 			}
 			w.wanted = t.selection
 			w.plan = func(ctx context.Context, account *roles.Account) (*roles.Plan, error) {
-				return account.PlanDetachInstances(ctx, n, t.selection)
+				return account.PlanDetachInstances(ctx, w.role, t.selection)
 			}
-			if t.definition != "" {
-				wanted := roles.TaskWanted{Role: n, TaskDefinition: t.definition, Services: t.rolled, NoWait: t.noWait, Detach: true}
-				w.wanted = wanted
-				w.plan = func(ctx context.Context, account *roles.Account) (*roles.Plan, error) {
-					return account.PlanTaskDefinition(ctx, wanted)
-				}
-			}
-			return w.do(c.Context())
-		},
+			return nil
+		}),
 	}
 	o.add(a, c)
 	t.add(c)

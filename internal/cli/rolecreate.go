@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/roles"
+	"rolecall/internal/typed"
 )
 
 type roleCreateOptions struct {
@@ -44,27 +45,14 @@ A role that is there is compared: "as wanted", or its differences and exit code 
   rolecall role create team/worker --for ecs-task --inline queue=queue.json --tag team=shop
   rolecall role create app --for ec2 --policy AmazonS3ReadOnlyAccess --dry-run`,
 		Args: oneRole,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.check(c); err != nil {
-				return err
+		RunE: o.run(a, "create", func(c *cobra.Command, w *roleWork) error {
+			wanted, err := o.wanted(c, w.role)
+			w.wanted = wanted
+			w.plan = func(ctx context.Context, account *roles.Account) (*roles.Plan, error) {
+				return account.PlanCreate(ctx, wanted)
 			}
-			n, err := roleName(c, args[0])
-			if err != nil {
-				return err
-			}
-			w := roleWork{app: a, rolePlan: o.rolePlan, command: "create", role: n}
-			if !o.undo {
-				wanted, err := o.wanted(c, n)
-				if err != nil {
-					return err
-				}
-				w.wanted = wanted
-				w.plan = func(ctx context.Context, account *roles.Account) (*roles.Plan, error) {
-					return account.PlanCreate(ctx, wanted)
-				}
-			}
-			return w.do(c.Context())
-		},
+			return err
+		}),
 	}
 	o.add(a, c)
 	s := c.Flags()
@@ -90,7 +78,7 @@ A role that is there is compared: "as wanted", or its differences and exit code 
 // wanted reads flags and files. Its errors are wrong usage, or name the file.
 func (o *roleCreateOptions) wanted(c *cobra.Command, n roles.Name) (roles.Wanted, error) {
 	w := roles.Wanted{Name: n, Policies: o.policies, Boundary: o.boundary, Description: o.description, MaxSession: o.maxSession}
-	help := c.CommandPath() + " " + n.String() + " --for ec2"
+	help := c.CommandPath() + " " + typed.Word(n.String()) + " --for " + forService(o.service)
 	if o.service == "" {
 		return w, wrongUsage("--for is missing: who uses the role?", help)
 	}
@@ -115,6 +103,11 @@ func (o *roleCreateOptions) wanted(c *cobra.Command, n roles.Name) (roles.Wanted
 	if o.maxSession != 0 && (o.maxSession < time.Hour || o.maxSession > 12*time.Hour || o.maxSession%time.Second != 0) {
 		return w, wrongUsage("--max-session is from 1h to 12h", help+" --max-session 4h")
 	}
+	for _, text := range o.policies {
+		if _, err := os.Stat(text); err == nil && strings.HasSuffix(text, ".json") {
+			return w, wrongUsage("--policy "+text+" is a file, and --policy takes ARNs, or names of AWS's own", help+" --inline "+typed.Word(text))
+		}
+	}
 	for _, text := range o.inline {
 		name, file, ok := strings.Cut(text, "=")
 		if !ok {
@@ -122,11 +115,14 @@ func (o *roleCreateOptions) wanted(c *cobra.Command, n roles.Name) (roles.Wanted
 			name = strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 		}
 		if _, err := roles.ParseName(name); err != nil || strings.Contains(name, "/") {
-			return w, wrongUsage(fmt.Sprintf("--inline: %q is no name for a policy", name), help+" --inline queue=queue.json")
+			return w, wrongUsage(fmt.Sprintf("--inline: %q is no name for a policy; the policy itself is given in a file", name), help+" --inline queue=queue.json")
+		}
+		if _, twice := w.Inline[name]; twice {
+			return w, wrongUsage(fmt.Sprintf("--inline: there are two policies of the name %q", name), help+" --inline queue=queue.json --inline other="+typed.Word(file))
 		}
 		policy, err := readPolicy(file, roles.PermissionPolicy)
 		if errors.Is(err, os.ErrNotExist) {
-			return w, wrongUsage("--inline: there is no file "+file, help+" --inline queue.json")
+			return w, wrongUsage("--inline: there is no file "+file+", and a policy is given in a file", help+" --inline queue.json")
 		}
 		if err != nil {
 			return w, err
@@ -141,6 +137,9 @@ func (o *roleCreateOptions) wanted(c *cobra.Command, n roles.Name) (roles.Wanted
 		if !ok || key == "" {
 			return w, wrongUsage(fmt.Sprintf("--tag %q is not KEY=VALUE", text), help+" --tag team=shop")
 		}
+		if _, twice := w.Tags[key]; twice {
+			return w, wrongUsage("--tag "+key+" is there twice", help+" --tag "+typed.Word(text))
+		}
 		if w.Tags == nil {
 			w.Tags = map[string]string{}
 		}
@@ -149,6 +148,28 @@ func (o *roleCreateOptions) wanted(c *cobra.Command, n roles.Name) (roles.Wanted
 	return w, nil
 }
 
+// forService is the service that text most likely stands for.
+func forService(text string) string {
+	switch low := strings.ToLower(text); low {
+	case "ecs", "ecs-tasks", "fargate", "task":
+		return string(roles.ECSTask)
+	case "eks", "pod":
+		return string(roles.EKSPod)
+	default:
+		var words []string
+		for _, one := range roles.Services() {
+			if words = append(words, string(one)); low == string(one) {
+				return low
+			}
+		}
+		if near := typed.Nearest(low, words); near != "" {
+			return near
+		}
+		return string(roles.EC2)
+	}
+}
+
+// readPolicy reads a file. An error has a hint, or is that there is no file.
 func readPolicy(file string, kind roles.PolicyKind) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -156,9 +177,12 @@ func readPolicy(file string, kind roles.PolicyKind) (string, error) {
 	}
 	defer func() { _ = f.Close() }() // only read
 	const most = 64 << 10            // IAM's limits are far below
-	text, err := io.ReadAll(io.LimitReader(f, most))
+	text, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
-		return "", err
+		return "", failed("the policy cannot be read: "+err.Error(), "name a file with a policy")
+	}
+	if len(text) > most {
+		return "", failed("the file "+file+" is larger than any policy", "name a file with a policy")
 	}
 	return roles.ParsePolicy(file, text, kind)
 }

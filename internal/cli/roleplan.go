@@ -35,8 +35,20 @@ type roleWork struct {
 	role    roles.Name
 	wanted  any // what was asked for: the same again goes on with a run that was broken off
 	plan    func(context.Context, *roles.Account) (*roles.Plan, error)
-	started func(answers []any) error // looks at what a run answered; may be nil
-	answers []any
+}
+
+// run is the RunE of a command that changes a role. wanted reads the flags, and
+// says what is wanted and how that is planned; --undo goes without.
+func (f *rolePlan) run(a *app, command string, wanted func(*cobra.Command, *roleWork) error) func(*cobra.Command, []string) error {
+	return f.on(func(c *cobra.Command, n roles.Name) error {
+		w := roleWork{app: a, rolePlan: *f, command: command, role: n}
+		if !f.undo {
+			if err := wanted(c, &w); err != nil {
+				return err
+			}
+		}
+		return w.do(c.Context())
+	})
 }
 
 // do is the whole of a command: plan, print or ask, execute.
@@ -45,7 +57,7 @@ func (w *roleWork) do(parent context.Context) error {
 	defer cancel()
 	account, err := w.open(ctx, w.app, w.progress())
 	if err != nil {
-		return w.failed(parent, err)
+		return roleFailure(parent, err)
 	}
 	dir, err := w.journal()
 	if err != nil {
@@ -65,7 +77,7 @@ func (w *roleWork) do(parent context.Context) error {
 		plan, err = w.plan(ctx, account)
 	}
 	if err != nil {
-		return w.failed(parent, err)
+		return roleFailure(parent, err)
 	}
 	result := shownPlan(account, plan, w.rolePlan)
 	if w.dryRun {
@@ -86,27 +98,30 @@ func (w *roleWork) do(parent context.Context) error {
 		w.say("going on with the run of " + last.Began().Local().Format("2006-01-02 15:04:05") + ", which was broken off")
 	}
 	journal := account.Begin(dir, plan, roles.Digest(w.wanted))
-	if w.undo {
-		journal = nil
+	switch {
+	case w.undo:
+		journal = last
+	case goOn:
+		journal.Continue(last)
 	}
-	if w.answers, err = account.Run(ctx, plan, journal); err != nil {
-		return w.failed(parent, err)
-	}
-	if w.undo {
-		if err := last.Forget(); err != nil {
-			return err
-		}
-	}
-	if w.started != nil && !w.undo {
-		if err := w.started(w.answers); err != nil {
-			return err
-		}
+	answers, err := account.Run(ctx, plan, journal)
+	if err != nil {
+		return roleFailure(parent, err)
 	}
 	result.Done = len(plan.Steps)
-	for _, answer := range w.answers {
+	for _, answer := range answers {
 		result.Tasks = append(result.Tasks, roles.TaskARNs(answer)...)
+		err = errors.Join(err, roles.StartFailure(answer))
 	}
-	return w.print(result)
+	if err == nil || len(result.Tasks) > 0 { // some of several may have started
+		if err := w.print(result); err != nil {
+			return err
+		}
+	}
+	if err != nil {
+		return roleFailure(parent, err)
+	}
+	return nil
 }
 
 func plural(n int) string {
@@ -163,12 +178,8 @@ func (w *roleWork) progress() func(roles.Event) {
 	}
 }
 
-// failed gives an error its exit code. What was done is never hidden behind
+// roleFailure gives an error its exit code. What was done is never hidden behind
 // "interrupted".
-func (w *roleWork) failed(parent context.Context, err error) error {
-	return roleFailure(parent, err)
-}
-
 func roleFailure(ctx context.Context, err error) error {
 	f := &failure{code: exitFailed, msg: err.Error(), err: err}
 	var hinted interface{ Hint() string }

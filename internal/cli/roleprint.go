@@ -23,7 +23,7 @@ type roleResult struct {
 	Tasks       []string        `json:"tasks,omitempty"` // ARNs of those that were started
 	Policy      json.RawMessage `json:"caller_policy,omitempty"`
 	title       string
-	undo        bool
+	undo        string // what to type to take it back; "" where that is what was done
 }
 
 type roleStep struct {
@@ -35,9 +35,12 @@ type roleStep struct {
 
 func shownPlan(account *roles.Account, p *roles.Plan, f rolePlan) roleResult {
 	r := roleResult{Command: p.Command, Role: p.Role.String(), Account: account.ID, Region: account.Region, DryRun: f.dryRun, AsWanted: len(p.Steps) == 0,
-		Differences: p.Differences, Notes: p.Notes, Steps: []roleStep{}, title: p.Title, undo: f.undo}
+		Differences: p.Differences, Notes: p.Notes, Steps: []roleStep{}, title: p.Title, undo: p.UndoCommand()}
 	for _, s := range p.Steps {
 		r.Steps = append(r.Steps, roleStep{s.Text, s.Action, s.ShownInput(), s.Asks})
+	}
+	if f.undo {
+		r.undo = ""
 	}
 	if f.dryRun {
 		r.Policy = roles.Policy(p.Needs)
@@ -78,8 +81,8 @@ func (w *roleWork) print(r roleResult) error {
 	if r.DryRun {
 		line("the caller needs no more than this policy:")
 		line("%s", r.Policy)
-	} else if r.Done > 0 && !r.undo {
-		line("to take it back: rolecall role %s %s --undo", r.Command, r.Role)
+	} else if r.Done > 0 && r.undo != "" {
+		line("to take it back: %s", r.undo)
 	}
 	_, err := fmt.Fprint(w.stdout, b.String())
 	return err

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/roles"
+	"rolecall/internal/typed"
 )
 
 func (a *app) roleRunCommand() *cobra.Command {
@@ -22,18 +23,20 @@ func (a *app) roleRunCommand() *cobra.Command {
 		Long: `Run a task definition once with the task role of --role in place of its own, which stays
 as it is.`,
 		Example: `  rolecall role run prod web --role app
-  rolecall role run prod web --role app --launch-type FARGATE --subnet subnet-0a1b --security-group sg-0c2d`,
+  rolecall role run prod web --role app --launch-type FARGATE --subnet subnet-0a1b --security-group sg-0c2d
+  rolecall role run --role app --undo`,
 		Args: func(c *cobra.Command, args []string) error {
-			if len(args) != 2 {
-				return wrongUsage("a cluster and a task definition are expected", c.CommandPath()+" prod web --role app")
+			if len(args) == 2 || o.undo && len(args) == 0 {
+				return nil
 			}
-			return nil
+			return wrongUsage("a cluster and a task definition are expected", c.CommandPath()+" prod web --role app")
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.check(c); err != nil {
-				return err
+			again := c.CommandPath() + " prod web --role app"
+			if len(args) == 2 {
+				w.Cluster, w.TaskDefinition = args[0], args[1]
+				again = c.CommandPath() + " " + typed.Word(w.Cluster) + " " + typed.Word(w.TaskDefinition) + " --role app"
 			}
-			again := c.CommandPath() + " " + strings.Join(args, " ") + " --role app"
 			if role == "" {
 				return wrongUsage("--role is missing", again)
 			}
@@ -41,6 +44,7 @@ as it is.`,
 			if err != nil {
 				return wrongUsage("--role: "+err.Error(), again)
 			}
+			again = strings.TrimSuffix(again, "app") + typed.Word(role)
 			if w.LaunchType = strings.ToUpper(w.LaunchType); w.LaunchType != "" && !slices.Contains(launchTypes, w.LaunchType) {
 				return wrongUsage(fmt.Sprintf("--launch-type %q is none of %s", w.LaunchType, strings.Join(launchTypes, ", ")), again+" --launch-type FARGATE")
 			}
@@ -50,20 +54,14 @@ as it is.`,
 			if len(w.Subnets) == 0 && (len(w.SecurityGroups) > 0 || w.PublicIP) {
 				return wrongUsage("--security-group and --public-ip go with --subnet", again+" --subnet subnet-0a1b")
 			}
-			w.Role, w.Cluster, w.TaskDefinition = n, args[0], args[1]
-			work := roleWork{app: a, rolePlan: o, command: "run", role: n, wanted: w}
-			work.plan = func(ctx context.Context, account *roles.Account) (*roles.Plan, error) {
-				return account.PlanRunTask(ctx, w)
-			}
-			work.started = func(answers []any) error {
-				for _, answer := range answers {
-					if err := roles.StartFailure(answer); err != nil {
-						return err
-					}
+			w.Role = n
+			return o.run(a, "run", func(_ *cobra.Command, work *roleWork) error {
+				work.wanted = w
+				work.plan = func(ctx context.Context, account *roles.Account) (*roles.Plan, error) {
+					return account.PlanRunTask(ctx, w)
 				}
 				return nil
-			}
-			return work.do(c.Context())
+			})(c, []string{role})
 		},
 	}
 	o.add(a, c)

@@ -3,7 +3,6 @@ package cli
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,16 +17,8 @@ import (
 func TestRoleScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/role",
-		Setup: func(e *testscript.Env) error {
-			home := filepath.Join(e.WorkDir, "home")
-			for name, value := range map[string]string{"HOME": home, "USERPROFILE": home, "ROLECALL_DIR": filepath.Join(e.WorkDir, "rc"), "AWS_EC2_METADATA_DISABLED": "true",
-				"TZ": "UTC", "GORACE": "atexit_sleep_ms=10"} {
-				e.Setenv(name, value)
-			}
-			e.Values[worldKey{}] = &world{}
-			return os.MkdirAll(home, 0o700)
-		},
+		Dir:   "testdata/role",
+		Setup: ownHome,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fault":      cmdFault,
 			"heal":       cmdHeal,
@@ -72,18 +63,7 @@ func number(ts *testscript.TestScript, text string) int {
 // profile base is the default one.
 func cmdRoleAWS(ts *testscript.TestScript, neg bool, args []string) {
 	o := options(ts, args)
-	s, err := fakeaws.Start(fakeaws.Config{Canary: canary, Region: o["region"], Propagation: number(ts, o["propagation"]), Settling: number(ts, o["settling"]), PageSize: number(ts, o["page"])})
-	ts.Check(err)
-	ts.Defer(func() { _ = s.Close() })
-	worldOf(ts).aws = s
-	_, _, err = s.WriteProfiles(filepath.Join(ts.Getenv("HOME"), ".aws"))
-	ts.Check(err)
-	for _, e := range s.Environ() {
-		name, value, _ := strings.Cut(e, "=")
-		if !strings.Contains(name, "REGION") {
-			ts.Setenv(name, value)
-		}
-	}
+	startFake(ts, fakeaws.Config{Canary: canary, Region: o["region"], Propagation: number(ts, o["propagation"]), Settling: number(ts, o["settling"]), PageSize: number(ts, o["page"])})
 	ts.Setenv("AWS_PROFILE", "base")
 }
 

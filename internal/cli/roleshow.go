@@ -51,14 +51,7 @@ not look at is named.`,
 		Example: `  rolecall role show app
   rolecall role show app --json | jq .instances`,
 		Args: oneRole,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.check(c); err != nil {
-				return err
-			}
-			n, err := roleName(c, args[0])
-			if err != nil {
-				return err
-			}
+		RunE: o.on(func(c *cobra.Command, n roles.Name) error {
 			ctx, cancel := context.WithTimeout(c.Context(), o.timeout)
 			defer cancel()
 			account, err := o.open(ctx, a, nil)
@@ -73,7 +66,7 @@ not look at is named.`,
 				return writeJSON(a.stdout, shownRoleOf(s))
 			}
 			return a.printRole(s)
-		},
+		}),
 	}
 	o.add(a, c)
 	return c

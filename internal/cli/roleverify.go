@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/roles"
+	"rolecall/internal/typed"
 )
 
 // verified is what --json prints of role verify: names and meanings stay.
@@ -33,23 +34,16 @@ asks the metadata service, or the credentials endpoint, whether it hands out the
   rolecall role verify app --task prod/0123456789abcdef0123456789abcdef
   rolecall role verify app --here`,
 		Args: oneRole,
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.check(c); err != nil {
-				return err
-			}
-			n, err := roleName(c, args[0])
-			if err != nil {
-				return err
-			}
+		RunE: o.on(func(c *cobra.Command, n roles.Name) error {
 			if err := exclusive(c, "instance", "task", "here"); err != nil {
 				return err
 			}
 			if instance == "" && task == "" && !here {
-				return wrongUsage("one of --instance, --task and --here is needed", c.CommandPath()+" "+n.String()+" --instance i-0123456789abcdef0")
+				return wrongUsage("one of --instance, --task and --here is needed", c.CommandPath()+" "+typed.Word(n.String())+" --instance i-0123456789abcdef0")
 			}
 			if instance != "" {
 				if err := roles.CheckInstanceID(instance); err != nil {
-					return wrongUsage(err.Error(), c.CommandPath()+" "+n.String()+" --instance i-0123456789abcdef0")
+					return wrongUsage(err.Error(), c.CommandPath()+" "+typed.Word(n.String())+" --instance i-0123456789abcdef0")
 				}
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), o.timeout)
@@ -67,7 +61,7 @@ asks the metadata service, or the credentials endpoint, whether it hands out the
 				return failed("the credentials of "+n.Name+" cannot arrive there", firstFix(checks))
 			}
 			return nil
-		},
+		}),
 	}
 	o.add(a, c)
 	s := c.Flags()

@@ -109,16 +109,8 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			home := filepath.Join(e.WorkDir, "home")
-			e.Setenv("HOME", home)
-			e.Setenv("USERPROFILE", home)
-			e.Setenv("ROLECALL_DIR", filepath.Join(e.WorkDir, "rc"))
-			e.Setenv("AWS_EC2_METADATA_DISABLED", "true")
-			e.Setenv("TZ", "UTC")
-			e.Setenv("GORACE", "atexit_sleep_ms=10") // else every command of a -race run takes a second
-			e.Values[worldKey{}] = &world{}
 			e.Values[mockKey{}] = new(*mocked)
-			return os.MkdirAll(home, 0o700)
+			return ownHome(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fakeaws": cmdFakeAWS,
@@ -138,6 +130,17 @@ func TestScripts(t *testing.T) {
 			"mockend": cmdMockEnd,
 		},
 	})
+}
+
+// ownHome gives a script a home and a world of its own.
+func ownHome(e *testscript.Env) error {
+	home := filepath.Join(e.WorkDir, "home")
+	for name, value := range map[string]string{"HOME": home, "USERPROFILE": home, "ROLECALL_DIR": filepath.Join(e.WorkDir, "rc"), "AWS_EC2_METADATA_DISABLED": "true",
+		"TZ": "UTC", "GORACE": "atexit_sleep_ms=10"} { // else every command of a -race run takes a second
+		e.Setenv(name, value)
+	}
+	e.Values[worldKey{}] = &world{}
+	return os.MkdirAll(home, 0o700)
 }
 
 // world is what runs behind a script.
@@ -161,6 +164,12 @@ func cmdFakeAWS(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		c.Lifetime = d
 	}
+	startFake(ts, c)
+}
+
+// startFake makes c's the script's AWS, with the variables that lead to it, and
+// without a region.
+func startFake(ts *testscript.TestScript, c fakeaws.Config) {
 	s, err := fakeaws.Start(c)
 	ts.Check(err)
 	ts.Defer(func() { _ = s.Close() })

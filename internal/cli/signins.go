@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/awsconfig"
+	"rolecall/internal/control"
 	"rolecall/internal/creds"
 	"rolecall/internal/login"
 	"rolecall/internal/sso"
@@ -114,13 +116,50 @@ func signInOf(cache sso.Cache, s sso.Session, now time.Time) signIn {
 }
 
 // knownSignIns are those that there is or was a token for, as this user's files
-// say, which are the daemon's too.
-func (a *app) knownSignIns(now time.Time) []signIn {
+// say, which are the daemon's too, and its slots.
+func (a *app) knownSignIns(slots []control.Slot, now time.Time) []signIn {
 	f, err := a.awsFiles()
 	if err != nil {
 		return []signIn{} // the daemon's slots tell of the file
 	}
-	return slices.DeleteFunc(a.signIns(f, now), func(in signIn) bool { return in.State == notSignedIn })
+	list := a.signIns(f, now)
+	a.markRefused(f, list, slots)
+	return slices.DeleteFunc(list, func(in signIn) bool { return in.State == notSignedIn })
+}
+
+// markRefused notes which sign-ins the service has refused to a slot since they
+// were made: their files cannot tell.
+func (a *app) markRefused(f *awsconfig.Files, list []signIn, slots []control.Slot) {
+	cache, err := sso.NewCache(a.home())
+	if err != nil {
+		return
+	}
+	for _, s := range slots {
+		if s.Error == nil || s.Error.Code != creds.LoginRequired || s.Error.MFA != "" || s.Error.At == nil {
+			continue
+		}
+		i := slices.IndexFunc(list, func(in signIn) bool { return in.good() && usesSession(f, s.Source, in.session) })
+		if i < 0 {
+			continue
+		}
+		if info, err := os.Stat(cache.TokenPath(list[i].session)); err == nil && !info.ModTime().Truncate(time.Second).After(*s.Error.At) {
+			in := &list[i]
+			in.State, in.Expires, in.Remaining, in.Renews, in.Hint = ended, nil, 0, false, in.session.Command()
+		}
+	}
+}
+
+// usesSession says whether a source rests on the sign-in to a session.
+func usesSession(f *awsconfig.Files, source string, session sso.Session) bool {
+	if strings.HasPrefix(source, "sso:") {
+		return strings.HasPrefix(source, "sso:"+session.Name+"/")
+	}
+	name, ok := strings.CutPrefix(source, "profile:")
+	if !ok {
+		return false
+	}
+	s, err := profileSession(f, name)
+	return err == nil && s.CacheKey() == session.CacheKey()
 }
 
 // signInTable has a line for each sign-in, below an empty one.

@@ -51,6 +51,7 @@ With --server only the health check is asked, for the default slot or for --slot
 			if err != nil {
 				return err
 			}
+			slots := st.Slots
 			if c.Flags().Changed("slot") {
 				s := findSlot(st.Slots, slot)
 				if s == nil {
@@ -58,7 +59,7 @@ With --server only the health check is asked, for the default slot or for --slot
 				}
 				st.Slots = []control.Slot{*s}
 			}
-			signIns := a.knownSignIns(time.Now())
+			signIns := a.knownSignIns(slots, time.Now())
 			if asJSON {
 				err = writeJSON(a.stdout, struct {
 					control.Status

@@ -13,7 +13,7 @@ import (
 // resolver makes sources of this command's own environment.
 func (a *app) resolver() *source.Resolver {
 	return source.New(source.Config{Getenv: a.getenv, Environ: a.environ, Home: a.home(), SSOSessions: a.ssoSessionsFile(), Sessions: a.mfaSessions(),
-		Warn: func(msg string) { a.warn(msg, "") }})
+		MFASession: a.mfaLength(), Warn: func(msg string) { a.warn(msg, "") }})
 }
 
 // upload resolves a source here and puts its credentials in a slot of --server.

@@ -86,6 +86,9 @@ func (v *view) walk(s SDK) Walk {
 		w.Steps = append(w.Steps, step)
 		ended = ended || step.State == Taken || step.State == Broken && step.Stops
 	}
+	if s.StrictFiles && v.strict.Text != "" {
+		add(Step{Kind: KindProfile, State: Broken, Stops: true, From: v.strict.Where, Cause: "files.strict", Note: "the line " + v.strict.Text})
+	}
 	if name, variable, section := v.profile(s); variable != "" && section == nil && s.Missing == Fatal && v.filesErr == nil {
 		add(Step{Kind: KindProfile, State: Broken, Stops: true, From: variable, Cause: "profile.missing", Note: "there is no profile " + quote(name)})
 	}

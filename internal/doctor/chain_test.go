@@ -1,11 +1,14 @@
 package doctor
 
 import (
+	"context"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // names are what the tests' resolver knows.
@@ -262,5 +265,27 @@ func TestSDKOf(t *testing.T) {
 		if got := SDKOf(program); got != want {
 			t.Errorf("%s: %q, want %q", program, got, want)
 		}
+	}
+}
+
+// Name servers that do not answer cost less than half a second.
+func TestLookupOfSilentNameServers(t *testing.T) {
+	t.Parallel()
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	servers := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", silent.LocalAddr().String())
+	}}
+	look := func(host string) []netip.Addr { return lookupBy(servers, host) }
+	env := NewEnviron([]string{"HOME=" + t.TempDir(), "AWS_REGION=eu-west-1", off, fullWith + "http://nosuch.example:4144/"})
+	r := Run(t.Context(), Inspect(Program{Env: env}, Config{Resolve: look}))
+	if r.Cause() != "container.host" || r.Took > time.Second {
+		t.Errorf("%q in %s", r.Cause(), r.Took)
+	}
+	if got := look("app.localhost"); len(got) != 1 || !got[0].IsLoopback() {
+		t.Error(got)
 	}
 }

@@ -163,8 +163,11 @@ func (r Report) Count(o Outcome) (n int) {
 	return n
 }
 
-// Healthy says whether no check failed.
-func (r Report) Healthy() bool { return r.Count(Failed) == 0 }
+// Healthy says whether no check failed, and that it is not for want of any that
+// could be made.
+func (r Report) Healthy() bool {
+	return r.Count(Failed) == 0 && (len(r.Results) == 0 || r.Count(Skipped) < len(r.Results))
+}
 
 // Cause is the first fault's cause: that of the first failed check, else of the
 // first warning, "" when there is neither.

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -91,8 +92,13 @@ func TestSummary(t *testing.T) {
 		for _, o := range tt.outcomes {
 			checks = append(checks, Check{Run: result(o, "s")})
 		}
-		if got := Run(t.Context(), checks).Summary(); got != tt.want {
+		r := Run(t.Context(), checks)
+		if got := r.Summary(); got != tt.want {
 			t.Errorf("%v: %q, want %q", tt.outcomes, got, tt.want)
+		}
+		ill := slices.Contains(tt.outcomes, Failed) || slices.Equal(tt.outcomes, []Outcome{Skipped})
+		if r.Healthy() == ill {
+			t.Errorf("%v: healthy is %t", tt.outcomes, !ill)
 		}
 	}
 }

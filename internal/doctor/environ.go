@@ -1,10 +1,10 @@
 package doctor
 
 import (
-	"bytes"
 	"maps"
 	"slices"
-	"strings"
+
+	"rolecall/internal/environ"
 )
 
 // Environ is the environment of a program. The zero value is an empty one.
@@ -15,31 +15,15 @@ type Environ struct {
 	Wiped bool
 }
 
-// NewEnviron reads "NAME=value" entries. What is no such entry is left out; of
-// a name that comes twice the first counts, as for getenv.
+// NewEnviron reads "NAME=value" entries.
 func NewEnviron(entries []string) Environ {
-	e := Environ{vars: make(map[string]string, len(entries))}
-	for _, entry := range entries {
-		name, value, ok := strings.Cut(entry, "=")
-		if _, twice := e.vars[name]; ok && name != "" && !twice {
-			e.vars[name] = value
-		}
-	}
-	return e
+	return Environ{vars: environ.Parse(entries)}
 }
 
-// ParseEnviron reads the block of a process: entries that end with a NUL, as in
-// /proc/PID/environ.
+// ParseEnviron reads the block of a process, as in /proc/PID/environ.
 func ParseEnviron(block []byte) Environ {
-	var entries []string
-	for _, entry := range bytes.Split(block, []byte{0}) {
-		if len(entry) > 0 {
-			entries = append(entries, string(entry))
-		}
-	}
-	e := NewEnviron(entries)
-	e.Wiped = len(block) > 0 && len(e.vars) == 0
-	return e
+	vars := environ.Block(block)
+	return Environ{vars, len(block) > 0 && len(vars) == 0}
 }
 
 // Get is the value of name, "" when it is not set.

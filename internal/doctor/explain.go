@@ -144,18 +144,46 @@ func ExplainResults(text string) []Result {
 	return results
 }
 
-// Ended is the check of a program that was run: how it ended, and what its last
-// words mean.
-func Ended(name string, code int, said string) Check {
-	return Check{Name: "program", Target: name, Run: func(context.Context) []Result {
-		if code == 0 {
+// checkProgram is the name of Ended's check.
+const checkProgram = "program"
+
+// Ended is the check of a program that was run: how it ended ("exit status 1",
+// "signal: killed"; "" is well), and what its last words mean.
+func Ended(name, how, said string) Check {
+	return Check{Name: checkProgram, Target: name, Run: func(context.Context) []Result {
+		if how == "" {
 			return []Result{{Outcome: OK, Summary: "it ended well"}}
 		}
 		results := ExplainResults(said)
 		if len(results) == 0 {
-			return []Result{{Outcome: Warning, Cause: "program.failed", Summary: fmt.Sprintf("it ended with exit code %d, and said nothing that doctor knows", code)}}
+			return []Result{{Outcome: Warning, Cause: "program.failed", Summary: fmt.Sprintf("it ended with %s, and said nothing that doctor knows", how),
+				Fixes: []Fix{{Text: "what it said is above"}}}}
 		}
-		results[0].Summary = fmt.Sprintf("it ended with exit code %d; most likely: %s", code, results[0].Summary)
+		results[0].Check, results[0].Target = "", "" // of the check itself
+		results[0].Summary = fmt.Sprintf("it ended with %s; most likely: %s", how, results[0].Summary)
 		return results[:1]
 	}}
+}
+
+// Confirmed is the report where what was seen of a program goes before what it
+// said itself, which is a guess: the same cause is told once, and another one is
+// no second fault.
+func (r Report) Confirmed() Report {
+	said := slices.IndexFunc(r.Results, func(res Result) bool { return res.Check == checkProgram && res.Outcome == Failed })
+	seen := slices.IndexFunc(r.Results, func(res Result) bool { return res.Check != checkProgram && res.Outcome == Failed })
+	if said < 0 || seen < 0 {
+		return r
+	}
+	results := slices.Clone(r.Results)
+	same := slices.IndexFunc(results, func(res Result) bool { return res.Check != checkProgram && res.Cause == results[said].Cause })
+	if same < 0 {
+		results[said].Outcome = Warning
+	} else {
+		how, _, _ := strings.Cut(results[said].Summary, "; most likely")
+		title := strings.TrimPrefix(results[said].Evidence[0].Text, "the text is: ")
+		results[same].Evidence = append(slices.Clone(results[same].Evidence), Evidence{Text: how + ", and said so itself: " + title})
+		results = slices.Delete(results, said, said+1)
+	}
+	r.Results = results
+	return r.Sorted()
 }

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -104,7 +105,7 @@ func pasted() [][3]string {
 		{"botocore.exceptions.InvalidConfigError: The source profile \"base\" must have credentials.", "aws.profile-chain", "profile.source-missing"},
 		{"Partial credentials found in assume-role, missing: source_profile or credential_source", "aws.profile-chain", "profile.source-missing"},
 		{"botocore.exceptions.InfiniteLoopConfigError: Infinite loop in credential configuration detected. Attempting to load from profile a which has already been visited.", "aws.profile-chain", "profile.source-missing"},
-		{"botocore.exceptions.ConfigParseError: Unable to parse config file: /root/.aws/config", "aws.files", "files.unreadable"},
+		{"botocore.exceptions.ConfigParseError: Unable to parse config file: /root/.aws/config", "aws.files", "files.strict"},
 		{"An error occurred (AccessDenied) when calling the AssumeRole operation: MultiFactorAuthentication failed with invalid MFA one time pass code.", "aws.mfa", "profile.mfa"},
 		{"An error occurred (AuthFailure) when calling the DescribeInstances operation: AWS was not able to validate the provided access credentials", "aws.invalid-client-token", "env.session-token-missing"},
 		{"An error occurred (InvalidAccessKeyId) when calling the ListBuckets operation: The AWS Access Key Id you provided does not exist in our records.", "aws.invalid-client-token", "env.session-token-missing"},
@@ -222,4 +223,35 @@ func FuzzExplain(f *testing.F) {
 			}
 		}
 	})
+}
+
+// One cause is told once, and a guess from a program's words is no second fault.
+func TestConfirmed(t *testing.T) {
+	t.Parallel()
+	seen := Result{Check: "chain", Outcome: Failed, Cause: "chain.empty", Summary: "nothing is set", Evidence: []Evidence{{Text: "seen"}}}
+	said := func(text string) Result {
+		return Run(t.Context(), []Check{Ended("it", "exit code 1", text)}).Results[0]
+	}
+	for _, tt := range []struct {
+		results  []Result
+		failed   int
+		warned   int
+		evidence string
+	}{
+		{[]Result{seen, said("Unable to locate credentials")}, 1, 0, "it ended with exit code 1, and said so itself: Unable to locate credentials"},
+		{[]Result{said("Unable to locate credentials"), seen}, 1, 0, "said so itself"},
+		{[]Result{seen, said("The config profile (x) could not be found")}, 1, 1, "seen"},
+		{[]Result{said("The config profile (x) could not be found")}, 1, 0, "the text is"},
+		{[]Result{seen, said("hello")}, 1, 1, "seen"},
+		{[]Result{seen}, 1, 0, "seen"},
+		{nil, 0, 0, ""},
+	} {
+		r := Report{Results: tt.results}.Sorted().Confirmed()
+		if r.Count(Failed) != tt.failed || r.Count(Warning) != tt.warned || len(r.Results) > 0 && !strings.Contains(fmt.Sprint(r.Results[0].Evidence), tt.evidence) {
+			t.Errorf("%+v", r)
+		}
+	}
+	if len(seen.Evidence) != 1 {
+		t.Error("the evidence of another report was changed")
+	}
 }

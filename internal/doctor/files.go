@@ -124,8 +124,9 @@ func (here) ReadFile(name string, limit int64) ([]byte, error) {
 	return b, err
 }
 
-// awsFiles are the program's AWS files; one that is not there is empty.
-func (p Program) awsFiles() (*awsconfig.Files, error) {
+// awsFiles are the program's AWS files; one that is not there is empty. strict is
+// the first line that ends a strict reader.
+func (p Program) awsFiles() (files *awsconfig.Files, strict Evidence, err error) {
 	paths := p.paths()
 	var texts [2][]byte
 	for i, name := range []string{paths.Config, paths.Credentials} {
@@ -134,9 +135,13 @@ func (p Program) awsFiles() (*awsconfig.Files, error) {
 		}
 		text, err := p.read(name, awsconfig.MaxFileSize)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, strict, fmt.Errorf("%s: %w", name, err)
 		}
 		texts[i] = text
+		if line, why := strictFault(text); line > 0 && strict.Text == "" {
+			strict = Evidence{Where: fmt.Sprintf("%s:%d", name, line), Text: why}
+		}
 	}
-	return awsconfig.Parse(paths, texts[0], texts[1])
+	files, err = awsconfig.Parse(paths, texts[0], texts[1])
+	return files, strict, err
 }

@@ -1,10 +1,12 @@
 package doctor
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // The link-local addresses that SDKs know.
@@ -23,21 +25,26 @@ var (
 // lookup resolves a name; tests give another.
 type lookup func(host string) []netip.Addr
 
+// lookupLimit leaves enough of the second that an endpoint is asked in. Where the
+// name servers do not answer, no SDK gets further either.
+const lookupLimit = 400 * time.Millisecond
+
 // localLookup knows what a resolver must answer for names of this machine, and
-// asks the system for others.
-func localLookup(host string) []netip.Addr {
+// asks the system's for others.
+func localLookup(host string) []netip.Addr { return lookupBy(net.DefaultResolver, host) }
+
+func lookupBy(r *net.Resolver, host string) []netip.Addr {
 	if strings.EqualFold(host, "localhost") || strings.HasSuffix(strings.ToLower(host), ".localhost") {
 		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}
 	}
-	ips, err := net.LookupIP(host)
+	ctx, cancel := context.WithTimeout(context.Background(), lookupLimit)
+	defer cancel()
+	addrs, err := r.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return nil
 	}
-	var addrs []netip.Addr
-	for _, ip := range ips {
-		if a, ok := netip.AddrFromSlice(ip); ok {
-			addrs = append(addrs, a.Unmap())
-		}
+	for i, a := range addrs {
+		addrs[i] = a.Unmap()
 	}
 	return addrs
 }

@@ -31,7 +31,13 @@ func (s *survey) metadata(ctx context.Context, c Config) []Result {
 		return nil
 	}
 	if why := s.unasked(c, token{}); why != "" {
-		return []Result{{Outcome: Skipped, Summary: "the instance metadata service was not asked", Why: why}}
+		results := []Result{{Outcome: Skipped, Summary: "the instance metadata service was not asked", Why: why}}
+		if c.Only == "" && !s.failed && countWalks(s.walks, served) == 0 {
+			r := s.empty("was not asked")
+			r.Outcome, r.Cause, r.Summary = Warning, "chain.imds-only", "nothing gives credentials here, unless there is an instance metadata service, which was not asked"
+			results = append(results, r)
+		}
+		return results
 	}
 	results := IMDS{Base: base, From: from, Now: c.now}.Check(ctx)
 	// A service that is not there is no fault of its own: no chain was set up.

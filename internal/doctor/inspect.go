@@ -64,13 +64,16 @@ func Inspect(p Program, c Config) []Check {
 			return s.daemon(ctx, control.NewClient(c.Daemon))
 		}))
 	}
-	return append(checks,
+	checks = append(checks,
 		check("container", true, func(ctx context.Context, s *survey) []Result { return s.containers(ctx, c) }),
 		check("imds", true, func(ctx context.Context, s *survey) []Result { return s.metadata(ctx, c) }),
 		check("first match", false, func(_ context.Context, s *survey) []Result { return s.summary() }),
-		check("chains", false, func(_ context.Context, s *survey) []Result { return s.chains() }),
 		check("sight", false, func(_ context.Context, s *survey) []Result { return s.unseen() }),
 	)
+	if c.Only == "" {
+		checks = append(checks, check("chains", false, func(_ context.Context, s *survey) []Result { return s.chains() }))
+	}
+	return checks
 }
 
 func (c Config) survey(p Program) *survey {
@@ -108,6 +111,9 @@ func served(w Walk) bool {
 	m := w.Match()
 	return m != nil && (m.Kind != KindIMDS || m.From != "")
 }
+
+// taken says whether the walk ends where it takes credentials.
+func taken(w Walk) bool { return served(w) && w.Match().State == Taken }
 
 // only is the SDK with a chain of one kind; "" leaves it as it is.
 func (s SDK) only(kind Kind) SDK {
@@ -166,7 +172,7 @@ func head(names []string, n int) []string {
 // summary tells where each SDK takes its credentials; nothing when none gets
 // that far, which is told as a fault or by the metadata service.
 func (s *survey) summary() []Result {
-	if countWalks(s.walks, served) == 0 {
+	if countWalks(s.walks, taken) == 0 {
 		return nil
 	}
 	groups, order := map[string][]string{}, []string(nil)

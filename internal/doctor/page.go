@@ -33,6 +33,9 @@ func (s SDK) order() string {
 	if s.ProfileFirst {
 		text += "; a named profile hides the keys"
 	}
+	if s.StrictFiles {
+		text += "; a line in the AWS files that is no setting, or comes twice, ends it"
+	}
 	if s.HalfKeys {
 		text += "; half a key pair ends it"
 	}

@@ -224,7 +224,7 @@ func TestFilesOfAnotherRoot(t *testing.T) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
-	if f, err := p.awsFiles(); err != nil || len(f.Names()) != 1 || f.Paths.Config != "/home/.aws/config" {
+	if f, _, err := p.awsFiles(); err != nil || len(f.Names()) != 1 || f.Paths.Config != "/home/.aws/config" {
 		t.Errorf("%+v, %v", f, err)
 	}
 	p.Root = filepath.Join(root, "gone")

@@ -64,7 +64,9 @@ func (w *profileWalk) step(key string, v awsconfig.Value) {
 // follow looks at a profile and, where it names one, at its source.
 func (w *profileWalk) follow(name string, from awsconfig.Value) {
 	if w.files == nil {
-		w.faults = append(w.faults, Result{Outcome: Failed, Cause: "files.unreadable", Summary: "the AWS files cannot be read", Evidence: []Evidence{{Text: w.filesErr.Error()}}})
+		r := w.explainBreak(Step{Cause: "files.unreadable"})
+		r.Outcome, r.Cause = Failed, "files.unreadable"
+		w.faults = append(w.faults, r)
 		return
 	}
 	s, ok := w.files.Profile(name)
@@ -107,42 +109,62 @@ func (w *profileWalk) missing(name string, from awsconfig.Value) {
 	if from.File != "" {
 		cause, summary = "source-missing", "source_profile names "+quote(name)+", which is not there"
 	}
-	var fixes []Fix
+	fixes := w.headers(name)
 	if near := typed.Nearest(name, w.files.Names()); near != "" {
 		fixes = append(fixes, Fix{Text: "it may be meant for " + quote(near)})
-	} else {
+	} else if len(fixes) == 0 {
 		fixes = append(fixes, Fix{Text: "write the profile, or name another", Command: "aws configure --profile " + typed.Word(name)})
 	}
 	w.fault(Failed, cause, summary, from, "source_profile = "+name, fixes...)
 	r := &w.faults[len(w.faults)-1]
-	paths := w.paths()
 	if from.File == "" {
-		r.Evidence = append(r.Evidence, Evidence{Where: paths.Config, Text: "has " + profilesWords(w.files)})
+		r.Evidence = append(r.Evidence, w.holds(w.paths().Config))
 	}
-	for _, f := range w.files.Faults() {
-		r.Evidence = append(r.Evidence, Evidence{Where: fmt.Sprintf("%s:%d", f.File, f.Line), Text: f.Msg})
-	}
+	r.Evidence = append(r.Evidence, w.inVain(name)...)
 }
 
-func profilesWords(f *awsconfig.Files) string {
-	if names := f.Names(); len(names) > 0 {
-		return "the profiles " + strings.Join(head(names, 8), ", ")
+// holds is what profiles the files have, told of one of them.
+func (v *view) holds(file string) Evidence {
+	names := v.files.Names()
+	_, err := v.stat(file)
+	switch {
+	case len(names) > 0:
+		return Evidence{Where: file, Text: "has the profiles " + strings.Join(head(names, 8), ", ")}
+	case err != nil:
+		return Evidence{Where: file, Text: "is not there"}
 	}
-	return "no profiles, or is not there"
+	return Evidence{Where: file, Text: "has no profiles"}
+}
+
+// inVain are lines of the files that mean nothing: those that are meant for the
+// profile, else the first few.
+func (v *view) inVain(profile string) (list []Evidence) {
+	const few = 5
+	faults := v.files.Faults()
+	if meant := slices.DeleteFunc(slices.Clone(faults), func(f awsconfig.Fault) bool { return f.Profile != profile }); len(meant) > 0 {
+		faults = meant
+	}
+	for i, f := range faults {
+		if i == few {
+			return append(list, Evidence{Text: fmt.Sprintf("and %d more lines that mean nothing", len(faults)-few)})
+		}
+		list = append(list, Evidence{Where: fmt.Sprintf("%s:%d", f.File, f.Line), Text: f.Msg})
+	}
+	return list
 }
 
 // values looks at what stands in any profile.
 func (w *profileWalk) values(s *awsconfig.Section) {
 	region, ok := s.Get("region")
 	switch {
-	case ok && !looksLikeRegion(region.Text):
+	case ok && regionSlip(region.Text):
 		w.fault(Failed, "region", quote(region.Text)+" is no region", region, "region = "+region.Text, Fix{Text: "write it as in eu-west-1" + regionHint(region.Text)})
 	case ok:
 		w.step("region", region)
 	case len(w.names) == 1:
 		if _, text := w.Env.First("AWS_REGION", "AWS_DEFAULT_REGION"); text == "" {
 			w.fault(Warning, "region-missing", fmt.Sprintf("the profile %s has no region, and no variable has one", s.Name),
-				awsconfig.Value{File: s.File, Line: s.Line}, "["+s.Name+"]", Fix{Text: "add region = eu-west-1"})
+				awsconfig.Value{File: s.File, Line: s.Line}, w.header(s.File, s.Name), Fix{Text: "add region = eu-west-1"})
 		}
 	}
 	id, hasID := s.Get("aws_access_key_id")
@@ -156,11 +178,39 @@ func (w *profileWalk) values(s *awsconfig.Section) {
 	}
 }
 
+// regionSlip says whether a region is meant to be one of AWS's and is misspelt. A
+// single word (auto, local) is a name of another service that speaks like AWS's.
+func regionSlip(text string) bool {
+	return strings.ContainsAny(text, "-_ 0123456789") && !looksLikeRegion(text) && text != "aws-global"
+}
+
 func looksLikeRegion(text string) bool {
 	parts := strings.Split(text, "-")
 	last := parts[len(parts)-1]
 	return len(parts) >= 3 && len(parts) <= 5 && len(last) >= 1 && strings.Trim(last, "0123456789") == "" &&
 		strings.Trim(text, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && !slices.Contains(parts, "")
+}
+
+// header is a profile's first line, which differs between the two files.
+func (v *view) header(file, name string) string {
+	if file == v.paths().Config && name != "default" {
+		return "[profile " + name + "]"
+	}
+	return "[" + name + "]"
+}
+
+// headers are what to write where a profile's first line is not as the file
+// wants it.
+func (v *view) headers(name string) (fixes []Fix) {
+	if v.files == nil {
+		return nil
+	}
+	for _, f := range v.files.Faults() {
+		if f.Profile == name {
+			fixes = append(fixes, Fix{Text: "write " + v.header(f.File, name), Where: fmt.Sprintf("%s:%d", f.File, f.Line)})
+		}
+	}
+	return fixes
 }
 
 // regionHint says what a frequent slip was meant for.

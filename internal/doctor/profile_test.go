@@ -44,6 +44,9 @@ func TestProfileFiles(t *testing.T) {
 		{"two ways", "[profile p]\n" + role + "source_profile = q\ncredential_process = /bin/sh\n[profile q]\naws_access_key_id = A\naws_secret_access_key = b\n", "profile.conflict", "config:4"},
 		{"region without dashes", "[profile p]\nregion = eu-west1\naws_access_key_id = A\naws_secret_access_key = b\n", "profile.region", "config:2"},
 		{"a zone for a region", "[profile p]\nregion = eu-west-1a\naws_access_key_id = A\naws_secret_access_key = b\n", "profile.region", "config:2"},
+		{"a region of another service", "[profile p]\nregion = auto\naws_access_key_id = A\naws_secret_access_key = b\n", "", ""},
+		{"sso account of four digits", "[profile p]\nsso_start_url = https://x.invalid/\nsso_region = eu-west-1\nsso_account_id = 1111\nsso_role_name = Dev\n", "profile.sso-account", "config:4"},
+		{"a section twice", "[profile p]\nregion = eu-west-1\naws_access_key_id = A\naws_secret_access_key = b\n[profile q]\n[profile q]\n", "files.strict", "config:6"},
 		{"process not there", "[profile p]\ncredential_process = /nonexistent/tool --secret " + canary + "\n", "profile.process-not-found", "config:2"},
 		{"process in ~", "[profile p]\ncredential_process = ~/bin/tool\n", "profile.process-not-found", "config:2"},
 		{"process not in PATH", "[profile p]\ncredential_process = nosuchtool\n", "profile.process-not-found", "config:2"},
@@ -175,5 +178,49 @@ func TestProfileOfAnotherAccount(t *testing.T) {
 	r = Run(t.Context(), InspectProfile("p", Program{Env: NewEnviron([]string{"HOME=" + dir, "AWS_REGION=eu-west-1"})}, Config{}, resolve))
 	if r.Healthy() || strings.Contains(fmt.Sprint(r), canary) {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A profile whose first line is not as its file wants it is named with the line
+// to write.
+func TestProfileHeader(t *testing.T) {
+	t.Parallel()
+	dir := home(t, "[p]\nregion = eu-west-1\n", "[profile q]\naws_access_key_id = A\n")
+	env := []string{"HOME=" + dir, "AWS_REGION=eu-west-1", off}
+	for name, want := range map[string]Fix{
+		"p": {Text: "write [profile p]", Where: filepath.Join(dir, ".aws/config:1")},
+		"q": {Text: "write [q]", Where: filepath.Join(dir, ".aws/credentials:1")},
+	} {
+		r := Run(t.Context(), InspectProfile(name, Program{Env: NewEnviron(env)}, Config{Offline: true}, nil))
+		if got := r.Results[0].Fixes[0]; got != want {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+		r = Run(t.Context(), Inspect(Program{Env: NewEnviron(append(env, "AWS_PROFILE="+name))}, Config{Offline: true, Resolve: names}))
+		if got := r.Results[0].Fixes[0]; got != want {
+			t.Errorf("AWS_PROFILE=%s: %+v, want %+v", name, got, want)
+		}
+	}
+}
+
+// Files that are none are told in few words, with what to do.
+func TestProfileOfFilesThatAreNone(t *testing.T) {
+	t.Parallel()
+	dir := home(t, strings.Repeat("garbage\n", 5000), "")
+	for config, want := range map[string]string{
+		filepath.Join(dir, ".aws/config"): "has no profiles", dir: "it is no regular file", filepath.Join(dir, "nosuch"): filepath.Join(dir, "nosuch") + " is not there",
+	} {
+		env := NewEnviron([]string{"HOME=" + dir, "AWS_REGION=eu-west-1", "AWS_PROFILE=p", off, "AWS_CONFIG_FILE=" + config})
+		for _, checks := range [][]Check{InspectProfile("p", Program{Env: env}, Config{Offline: true}, nil), Inspect(Program{Env: env}, Config{Offline: true, Resolve: names})} {
+			r := Run(t.Context(), checks)
+			checkSafe(t, r)
+			for _, res := range r.Results {
+				if len(res.Evidence) > 12 {
+					t.Errorf("%d pieces of evidence for %s", len(res.Evidence), res.Cause)
+				}
+			}
+			if r.Healthy() || !strings.Contains(fmt.Sprint(r.Results), want) {
+				t.Errorf("%s: %+v", config, r.Results[0])
+			}
+		}
 	}
 }

@@ -43,7 +43,7 @@ func (w *profileWalk) own(s *awsconfig.Section, have []Way) {
 		if v, ok := s.Get("role_arn"); ok {
 			at, summary = v, fmt.Sprintf("the profile %s has role_arn and nothing to assume it with", s.Name)
 		}
-		w.fault(Failed, "incomplete", summary, at, "["+s.Name+"]", Fix{Text: "add source_profile, sso_session, credential_process or keys"})
+		w.fault(Failed, "incomplete", summary, at, w.header(s.File, s.Name), Fix{Text: "add source_profile, sso_session, credential_process or keys"})
 	}
 }
 
@@ -82,10 +82,14 @@ func (w *profileWalk) sso(s *awsconfig.Section) {
 	}{{holder, "sso_start_url"}, {holder, "sso_region"}, {s, "sso_account_id"}, {s, "sso_role_name"}} {
 		v, ok := need.in.Get(need.key)
 		if !ok || v.Text == "" {
-			w.fault(Failed, "sso-incomplete", need.key+" is missing", awsconfig.Value{File: need.in.File, Line: need.in.Line}, "["+need.in.Name+"] has no "+need.key, Fix{Text: "add " + need.key})
+			w.fault(Failed, "sso-incomplete", need.key+" is missing", awsconfig.Value{File: need.in.File, Line: need.in.Line}, "the section "+need.in.Name+" has no "+need.key, Fix{Text: "add " + need.key})
 			return
 		}
 		w.step(need.key, v)
+	}
+	if v, _ := s.Get("sso_account_id"); len(v.Text) != 12 || strings.Trim(v.Text, "0123456789") != "" {
+		w.fault(Failed, "sso-account", "sso_account_id is not the number of an account: it has 12 digits", v, "sso_account_id = "+v.Text, Fix{Text: "correct it", Command: "rolecall roles"})
+		return
 	}
 	w.signIn(s.Name, key)
 }
@@ -148,6 +152,9 @@ func (w *profileWalk) process(s *awsconfig.Section) {
 	w.steps = append(w.steps, Evidence{Where: w.at(v), Text: "credential_process runs " + word})
 	if why := w.runnable(word); why != "" {
 		fix := Fix{Text: "write its full path"}
+		if strings.ContainsRune(word, '/') {
+			fix = Fix{Text: "install it there, or correct the path"}
+		}
 		if strings.HasPrefix(word, "~") || strings.Contains(word, "$") {
 			fix = Fix{Text: "no shell is run, so ~ and $ mean nothing: write the full path, or sh -c '…'"}
 		}

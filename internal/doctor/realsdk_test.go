@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -183,6 +184,41 @@ func TestPythonRulesAreBotocores(t *testing.T) {
 		}
 		if got[name] != w {
 			t.Errorf("%s: botocore takes %q, the table says %q", name, got[name], w)
+		}
+	}
+}
+
+// What ends botocore in a file is what the doctor says ends it.
+func TestStrictFilesAreBotocores(t *testing.T) {
+	t.Parallel()
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("there is no python3")
+	}
+	if out, err := exec.Command(python, "-c", "import botocore").CombinedOutput(); err != nil {
+		t.Skipf("botocore is not installed: %s", out)
+	}
+	dir := t.TempDir()
+	argv := []string{"-c", `import sys, botocore.configloader as c
+for path in sys.argv[1:]:
+    try: c.load_config(path); print("ok")
+    except Exception as e: print(type(e).__name__)`}
+	var texts []string
+	for text := range strictTexts() {
+		path := filepath.Join(dir, fmt.Sprint(len(texts)))
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		texts, argv = append(texts, text), append(argv, path)
+	}
+	out, err := exec.Command(python, argv...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Fields(string(out))
+	for i, text := range texts {
+		if (said[i] == "ok") != strictTexts()[text] {
+			t.Errorf("%q: botocore says %s", text, said[i])
 		}
 	}
 }

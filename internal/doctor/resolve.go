@@ -49,7 +49,15 @@ type identityError struct{ *creds.RetrieveError }
 // InspectProfile are the checks of one profile: each value where it stands, and
 // then whether it gives credentials and whose they are.
 func InspectProfile(name string, p Program, c Config, resolve Resolve) []Check {
-	look := sync.OnceValue(func() *profileWalk { return newView(p, c.lookup()).lookAtProfile(name, c.now()) })
+	look := sync.OnceValue(func() *profileWalk {
+		w := newView(p, c.lookup()).lookAtProfile(name, c.now())
+		if w.strict.Text != "" {
+			r := w.explainBreak(Step{Cause: "files.strict", From: w.strict.Where})
+			r.Outcome, r.Cause = Warning, "files.strict"
+			w.faults = append(w.faults, r)
+		}
+		return w
+	})
 	target := "profile " + name
 	return []Check{
 		{Name: "files", Target: target, Run: func(context.Context) []Result {

@@ -16,6 +16,9 @@ type SDK struct {
 	HalfKeys bool
 	// Missing is what a named profile that is not there does.
 	Missing Then
+	// StrictFiles: a line in the AWS files that is no setting, and a section or
+	// setting that comes twice, ends it before it looks anywhere.
+	StrictFiles bool
 	// NoRole is what AWS_WEB_IDENTITY_TOKEN_FILE without AWS_ROLE_ARN does.
 	NoRole Then
 	// NoFile is what a web identity token file that cannot be read does.

@@ -21,7 +21,7 @@ func SDKs() []SDK {
 			Chain: []Link{keys, profile(WayRole), identity, profile(WayIdentity, WaySSO, WayKeys, WayLogin, WayProcess), container, imds},
 			// botocore looks at AWS_DEFAULT_PROFILE first.
 			Profiles: []string{"AWS_DEFAULT_PROFILE", "AWS_PROFILE"},
-			HalfKeys: true, Missing: Fatal, NoRole: Stop, NoFile: Stop,
+			HalfKeys: true, Missing: Fatal, StrictFiles: true, NoRole: Stop, NoFile: Stop,
 			EmptyIsSet: true, Hosts: Hosts{AllLoopback, Localhost, true}, ModeChecked: true,
 			Proxied: []Kind{KindIMDS}, PlainNoProxy: true,
 			ContainerTimeout: "2 s", IMDSTimeout: "1 s",

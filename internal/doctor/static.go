@@ -1,7 +1,9 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"slices"
 	"strings"
@@ -84,8 +86,14 @@ func (v *view) explainBreak(s Step) Result {
 	case "profile.missing":
 		return v.missingProfile(s)
 	case "files.unreadable":
-		return Result{Summary: "the AWS files cannot be read", Evidence: []Evidence{{Text: v.filesErr.Error()}},
-			Fixes: []Fix{{Text: "let the program's user read the file (mode 0600, owned by that user)"}}}
+		fix := Fix{Text: "make it a file of plain text, or name another with AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE"}
+		if errors.Is(v.filesErr, fs.ErrPermission) {
+			fix = Fix{Text: "let the program's user read the file (mode 0600, owned by that user)"}
+		}
+		return Result{Summary: "the AWS files cannot be read", Evidence: []Evidence{{Text: v.filesErr.Error()}}, Fixes: []Fix{fix}}
+	case "files.strict":
+		return Result{Summary: "an AWS file has a line that Python and the AWS CLI refuse to read: it " + v.strict.Text, Evidence: []Evidence{{Where: s.From, Text: v.strict.Text}},
+			Fixes: []Fix{{Text: "correct the line, or take it out", Where: s.From}}}
 	case "container.relative-empty":
 		return Result{Summary: s.Note, Evidence: []Evidence{v.value(varRelative), v.value(varFull)},
 			Fixes: []Fix{{Text: "unset it instead of setting it to nothing", Command: "unset " + varRelative}}}
@@ -107,16 +115,10 @@ func (v *view) explainBreak(s Step) Result {
 func (v *view) missingProfile(s Step) Result {
 	_, name := v.Env.First(s.From)
 	r := Result{Summary: fmt.Sprintf("%s names the profile %s, which is not there", s.From, quote(name)), Evidence: []Evidence{v.value(s.From)}}
-	paths := v.paths()
-	text := "has no such profile"
-	if v.files != nil && len(v.files.Names()) == 0 {
-		text = "has no profiles, or is not there"
-	}
-	r.Evidence = append(r.Evidence, Evidence{Where: paths.Config, Text: text}, Evidence{Where: paths.Credentials, Text: text})
 	if v.files != nil {
-		for _, f := range v.files.Faults() {
-			r.Evidence = append(r.Evidence, Evidence{Where: fmt.Sprintf("%s:%d", f.File, f.Line), Text: f.Msg})
-		}
+		paths := v.paths()
+		r.Evidence = append(append(r.Evidence, v.holds(paths.Config), v.holds(paths.Credentials)), v.inVain(name)...)
+		r.Fixes = v.headers(name)
 		if near := typed.Nearest(name, v.files.Names()); near != "" {
 			r.Fixes = append(r.Fixes, Fix{Text: "it may be meant for " + quote(near), Command: "export " + s.From + "=" + typed.Word(near)})
 		}

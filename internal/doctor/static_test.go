@@ -43,6 +43,12 @@ func TestStaticCauses(t *testing.T) {
 		{"empty keys", "AWS_ACCESS_KEY_ID= AWS_SECRET_ACCESS_KEY= " + full, Warning, "env.empty-keys"},
 		{"no region", full + " AWS_REGION= ", Warning, "region.missing"},
 		{"region of the profile", "AWS_PROFILE=regional AWS_REGION= ", OK, ""},
+		{"nothing, and the metadata service is not asked", "AWS_EC2_METADATA_DISABLED=false", Warning, "chain.imds-only"},
+		{"a region without a dash", full + " AWS_REGION=eu-west1", Failed, "region.invalid"},
+		{"a zone for a region", full + " AWS_DEFAULT_REGION=eu-west-1a AWS_REGION=eu-west-1", Failed, "region.invalid"},
+		{"a region in capitals", full + " AWS_REGION=EU-WEST-1", Failed, "region.invalid"},
+		{"a region of another service", full + " AWS_REGION=auto", OK, ""},
+		{"a region of a partition", full + " AWS_REGION=us-gov-west-1 AWS_DEFAULT_REGION=aws-global", OK, ""},
 		{"a word for off", "AWS_EC2_METADATA_DISABLED=1", Warning, "imds.disabled-word"},
 		{"a proxy", relative + " HTTP_PROXY=http://user:" + canary + "@proxy.example:3128", Warning, "proxy.catches"},
 		{"a proxy with exceptions", relative + " HTTP_PROXY=http://proxy.example:3128 NO_PROXY=localhost,169.254.170.2", OK, ""},
@@ -98,6 +104,55 @@ func TestSDKNarrows(t *testing.T) {
 		r := Run(t.Context(), Inspect(Program{Env: env, SDK: sdk}, Config{Offline: true, Resolve: names}))
 		if got := r.Results[0].Outcome; got != want {
 			t.Errorf("%q: %s, want %s", sdk, got, want)
+		}
+	}
+}
+
+// strictTexts are AWS files, and whether botocore reads them.
+func strictTexts() map[string]bool {
+	return map[string]bool{
+		"": true, "\n \n# comment\n": true,
+		"[profile a]\nregion = x\ngarbage\n":                    false,
+		"[profile a\nregion = x\n":                              false,
+		"region = x\n[profile a]\n":                             false,
+		"[profile a]\nregion = x\n[profile a]\noutput = json\n": false,
+		"[profile a]\nregion = x\nRegion = y\n":                 false,
+		"[profile a]\nregion = x\n[profile b]\nregion = y\n":    true,
+		"[profile a]\nregion\n":                                 false,
+		"[profile a]\nregion =\n":                               true,
+		"[profile a]\n= x\n":                                    false,
+		"[profile a]\nregion = x\n  garbage\n":                  true,
+		"[profile a]\n  region = x\n  garbage\n":                false,
+		"[profile a]\n  region = x\ngarbage\n":                  false,
+		"[foo]\nregion = x\n":                                   true,
+		"[profile a] junk\nregion = x\n":                        true,
+		"\ufeff[profile a]\nregion = x\n":                       false,
+		"[]\nregion = x\n":                                      false,
+		"[profile a]\nregion: x\n":                              true,
+		"[profile a]\nurl: http://x/?a=b\n":                     true,
+		"[profile a] # c\nregion = x ; y\n":                     true,
+		"[profile a]\ns3 =\n  max = 1\n  max = 2\n":             true,
+		"[profile a]\ns3 =\n  garbage\n":                        false,
+		"[profile a]\ns3 =\n  # comment\n\n  max = 1\n":         true,
+		"[profile a]\r\nregion = x\r\n":                         true,
+		"  [profile a]\n\tregion = x\n[profile b]\n":            true,
+	}
+}
+
+// One line too many ends Python and the AWS CLI, whatever else is set up.
+func TestStrictFiles(t *testing.T) {
+	t.Parallel()
+	for text, ok := range strictTexts() {
+		if line, why := strictFault([]byte(text)); (line == 0) != ok || (why == "") != ok {
+			t.Errorf("%q: line %d %s", text, line, why)
+		}
+	}
+	dir := home(t, "[profile a]\nregion = x\n[profile a]\n", "")
+	for sdk, want := range map[string]Outcome{"": Warning, "python": Failed, "go": OK} {
+		r := Run(t.Context(), Inspect(Program{Env: NewEnviron([]string{"HOME=" + dir, "AWS_REGION=eu-west-1", off, full}), SDK: sdk}, Config{Offline: true, Resolve: names}))
+		first := r.Results[0]
+		if first.Outcome != want || want != OK && (first.Cause != "files.strict" || first.Evidence[0].Where != filepath.Join(dir, ".aws/config:3")) {
+			t.Errorf("%q: %+v", sdk, first)
 		}
 	}
 }

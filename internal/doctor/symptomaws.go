@@ -35,7 +35,7 @@ func symptomsOfAWS(t causeTable) []Symptom {
 			[]Likely{{"profile.source-missing", "source_profile names a profile that is not there or has no credentials, or the profiles go round in a loop", "rolecall doctor profile NAME", "name a profile with credentials of its own in source_profile"}}},
 		{"aws.files", "Unable to parse config file: …/.aws/config", "all",
 			[][]string{{"unable to parse config file"}, {"configparseerror"}, {"invalid credentials ini file"}, {"failed to load shared config file"}},
-			[]Likely{{"files.unreadable", "one of the AWS files cannot be read, or has a line that is none", "rolecall doctor profile NAME", "correct the line that is named, or let the program's user read the file"}}},
+			[]Likely{{"files.strict", "one of the AWS files has a line that is no setting, or a section or setting twice; or it cannot be read", "rolecall doctor --sdk python", "correct the line that is named, or let the program's user read the file"}}},
 		{"aws.empty-keys", "static credentials are empty / Resolved credential object is not valid / Access key ID cannot be blank", "all",
 			[][]string{{"static credentials are empty"}, {"failed to refresh cached credentials", "static credentials are empty"}, {"emptystaticcreds"}, {"resolved credential object is not valid"}, {"access key id cannot be blank"}},
 			[]Likely{{"env.empty-keys", "the program's own configuration hands on keys that are empty", "rolecall doctor", "take key and secret out of that configuration, so that the SDK looks for itself"}}},

@@ -28,6 +28,12 @@ func (v *view) values(now time.Time) []Result {
 			add(Failed, "env.stray-characters", name+" "+what, []Evidence{v.isSet(name)}, Fix{Text: "set it without; in a .env or unit file quotes may not be taken off"})
 		}
 	}
+	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
+		if value := v.Env.Get(name); stray(value) == "" && regionSlip(value) {
+			add(Failed, "region.invalid", name+" names "+quote(value)+", which is no region: no host of AWS has that in its name",
+				[]Evidence{v.value(name)}, Fix{Text: "write it as in eu-west-1" + regionHint(value)})
+		}
+	}
 	id, secret, session := v.Env.Get(varKeyID), v.Env.Get(varSecret), v.Env.Get(varSession)
 	if id != "" && secret != "" && stray(id+secret) == "" {
 		switch {

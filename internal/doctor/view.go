@@ -17,12 +17,13 @@ type view struct {
 	Program
 	files    *awsconfig.Files // nil when they cannot be read
 	filesErr error
+	strict   Evidence // a line that ends SDKs with StrictFiles; no Text: there is none
 	resolve  lookup
 }
 
 func newView(p Program, resolve lookup) *view {
 	v := &view{Program: p}
-	v.files, v.filesErr = p.awsFiles()
+	v.files, v.strict, v.filesErr = p.awsFiles()
 	known := map[string][]netip.Addr{}
 	var mu sync.Mutex // guards known; checks run side by side
 	v.resolve = func(host string) []netip.Addr {

@@ -98,6 +98,7 @@ func (c *setupCall) associate() reply {
 	}
 	for _, b := range c.st.bonds {
 		if b.instance == i.ID && b.state != "disassociated" {
+			c.settle(b)
 			return c.fail("IncorrectState", "There is an existing association for instance %s", i.ID)
 		}
 	}
@@ -120,6 +121,9 @@ func (c *setupCall) replaceAssociation() reply {
 	old, no := c.existing()
 	if no != nil {
 		return *no
+	}
+	if i := c.st.instances[old.instance]; old.state == "disassociating" || i != nil && i.State != "running" && i.State != "pending" { // the true one says so, too
+		return c.fail("IncorrectState", "The association %s is not the active association", old.id)
 	}
 	p, no := c.namedProfile()
 	if no != nil {

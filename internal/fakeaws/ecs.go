@@ -115,6 +115,9 @@ func ecsReply(v any) reply {
 
 // revision finds FAMILY (the newest active), FAMILY:N or an ARN.
 func (c *setupCall) revision(text string) *ecsRevision {
+	if strings.HasPrefix(text, "arn:") && !strings.HasPrefix(text, c.arn("ecs", "task-definition/")) {
+		return nil
+	}
 	text = text[strings.LastIndexByte(text, '/')+1:]
 	family, number, exact := strings.Cut(text, ":")
 	for _, r := range slices.Backward(c.st.families[family]) {

@@ -74,8 +74,8 @@ func SignIn(ctx context.Context, c Config) (Done, error) {
 		return Done{}, err
 	}
 	defer release()
-	if err := c.Cache.Check(); err != nil { // before a person is asked in vain
-		return Done{}, &Error{fmt.Sprintf("the token could not be kept: %v", err), "correct the permissions of ~/.aws/sso/cache"}
+	if err := c.Cache.Check(c.Session); err != nil { // before a person is asked in vain
+		return Done{}, &Error{fmt.Sprintf("the token could not be kept: %v", err), hintCache}
 	}
 	client, got, err := c.sign(ctx)
 	if err != nil {
@@ -86,7 +86,7 @@ func SignIn(ctx context.Context, c Config) (Done, error) {
 	unlock := c.Cache.Lock(context.WithoutCancel(ctx), c.Session)
 	defer unlock()
 	if err := c.Cache.Write(c.Session, t); err != nil {
-		return Done{}, &Error{fmt.Sprintf("signed in, but the token cannot be kept: %v", err), "correct the permissions of ~/.aws/sso/cache"}
+		return Done{}, &Error{fmt.Sprintf("signed in, but the token cannot be kept: %v", err), hintCache}
 	}
 	done := Done{Expires: t.Expires, Refreshable: t.Refreshable()}
 	if !got.ObservedAt.IsZero() {
@@ -96,6 +96,8 @@ func SignIn(ctx context.Context, c Config) (Done, error) {
 	}
 	return done, nil
 }
+
+const hintCache = "ls -ld ~/.aws/sso/cache: it must be a directory of yours, that you may write to"
 
 var errNoBrowser = errors.New("no browser could be opened")
 
@@ -125,6 +127,8 @@ func (c Config) explain(ctx context.Context, err error) error {
 	where := fmt.Sprintf("%s in region %s", c.Session.StartURL, c.Session.Region)
 	e := creds.AsRetrieveError(err)
 	switch {
+	case errors.As(err, &known) && known.Fix == "": // of the page
+		return &Error{known.Msg, again + "; or check start URL and region: " + where}
 	case errors.As(err, &known), ctx.Err() != nil:
 		return err
 	case errors.Is(err, sso.ErrDenied):

@@ -208,9 +208,9 @@ func TestRefusals(t *testing.T) {
 		}, browse: func(g *rig, page string) { visit(g.T, page) }, words: []string{"does not take the code", "rolecall login"}},
 		"answer without a token": {setUp: func(g *rig, _ *Config) { g.fake.Script(fakeaws.Fault{Match: "oidc:CreateToken", EmptyKeys: true}) },
 			browse: func(g *rig, page string) { visit(g.T, page) }, words: []string{"without a token"}},
-		"error on the page": {browse: func(g *rig, page string) { visit(g.T, back(page)+"&error=server_error&error_description="+canary) }, words: []string{"server_error"}},
+		"error on the page": {browse: func(g *rig, page string) { visit(g.T, back(page)+"&error=server_error&error_description="+canary) }, words: []string{"server_error", "rolecall login --sso-session corp; or check start URL"}},
 		"strange error":     {browse: func(g *rig, page string) { visit(g.T, back(page)+"&error=%1b[2J") }, words: []string{"with an error"}},
-		"no code":           {browse: func(g *rig, page string) { visit(g.T, back(page)) }, words: []string{"no code"}},
+		"no code":           {browse: func(g *rig, page string) { visit(g.T, back(page)) }, words: []string{"no code", "rolecall login --sso-session corp"}},
 		"interrupted":       {setUp: func(g *rig, c *Config) {}, browse: nil, words: []string{"context canceled"}},
 		"cache cannot be written": {setUp: func(g *rig, c *Config) {
 			if err := os.MkdirAll(filepath.Join(g.home, ".aws"), 0o700); err != nil {
@@ -220,7 +220,7 @@ func TestRefusals(t *testing.T) {
 				g.Fatal(err)
 			}
 			c.Tell = func(Pending) { g.Error("a person was asked in vain") }
-		}, words: []string{"could not be kept", "correct the permissions"}},
+		}, words: []string{"could not be kept", "ls -ld ~/.aws/sso/cache"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -241,6 +241,18 @@ func TestRefusals(t *testing.T) {
 			_, err := SignIn(ctx, c)
 			g.fails(err, tt.words...)
 		})
+	}
+}
+
+func TestTokenCannotBeKept(t *testing.T) {
+	g := newRig(t, fakeaws.Config{})
+	if err := os.MkdirAll(g.cache.TokenPath(g.session), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := g.config(nil)
+	c.Tell = func(Pending) { t.Error("a person was asked in vain") }
+	if _, err := SignIn(within(t, 20*time.Second), c); err == nil || !strings.Contains(err.Error(), "is a directory") {
+		t.Error(err)
 	}
 }
 

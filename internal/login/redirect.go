@@ -105,9 +105,9 @@ func (r *redirect) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case q.Get("error") == "access_denied":
 		a.err = &creds.RetrieveError{Code: creds.AccessDenied, Msg: "the sign-in was denied", Err: sso.ErrDenied}
 	case q.Has("error"):
-		a.err = &Error{"the sign-in page answered " + word(q.Get("error")), "check start URL and region"}
+		a.err = &Error{Msg: "the sign-in page answered " + word(q.Get("error"))}
 	case a.code.IsZero() || len(a.code.Reveal()) > maxCode:
-		a.err = &Error{"the sign-in page sent no code", "sign in once more"}
+		a.err = &Error{Msg: "the sign-in page sent no code"}
 	}
 	r.answers <- a
 	worked := false

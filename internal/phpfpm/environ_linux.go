@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+
+	"rolecall/internal/environ"
 )
 
 // Surroundings are the environments from which the master may have got its own:
@@ -50,13 +52,7 @@ func (f Finder) Environ(pid int) (map[string]string, error) {
 	if bytes.HasPrefix(comm, []byte("php-fpm")) && bytes.HasPrefix(title, []byte("php-fpm: ")) {
 		return nil, nil
 	}
-	vars := map[string]string{}
-	for _, kv := range strings.Split(string(b), "\x00") {
-		if k, v, ok := strings.Cut(kv, "="); ok && k != "" {
-			vars[k] = v
-		}
-	}
-	return vars, nil
+	return environ.Block(b), nil
 }
 
 // parent is 0 when there is none, or the process has ended.

@@ -61,8 +61,8 @@ type Endpoint struct {
 type Event struct {
 	Step, Of int    // 1-based; 0 outside of a plan
 	Text     string // of the step
-	State    string // begin, wait, done
-	Detail   string // of a wait: what is seen now
+	State    string // begin, wait, done; again: AWS gave no answer, and is asked again
+	Detail   string // of a wait: what is seen now; of again: why
 	Elapsed  time.Duration
 }
 
@@ -81,6 +81,7 @@ type Account struct {
 
 	reads    permissions // what was asked so far, for the smallest policy
 	throttle *throttleCount
+	retry    retries
 }
 
 // Open asks STS who the caller is.
@@ -133,19 +134,19 @@ func (a *Account) connect() (*sts.Client, error) {
 		client = a.cfg.HTTPClient
 	}
 	signer := aws.NewCredentialsCache(signer{a.cfg.Credentials})
-	retryer := a.retryer()
+	a.retry = a.retries()
 	options := []func(*smithymiddleware.Stack) error{middleware.AddUserAgentKey(a.cfg.UserAgent)}
 	e := ends["iam"]
-	a.iam = iam.New(iam.Options{Region: region, BaseEndpoint: e.Base, Credentials: signer, HTTPClient: client, Retryer: retryer, APIOptions: options,
+	a.iam = iam.New(iam.Options{Region: region, BaseEndpoint: e.Base, Credentials: signer, HTTPClient: client, Retryer: a.retry, APIOptions: options,
 		EndpointOptions: iam.EndpointResolverOptions{UseFIPSEndpoint: e.FIPS, UseDualStackEndpoint: e.DualStack}})
 	e = ends["ec2"]
-	a.ec2 = ec2.New(ec2.Options{Region: region, BaseEndpoint: e.Base, Credentials: signer, HTTPClient: client, Retryer: retryer, APIOptions: options,
+	a.ec2 = ec2.New(ec2.Options{Region: region, BaseEndpoint: e.Base, Credentials: signer, HTTPClient: client, Retryer: a.retry, APIOptions: options,
 		EndpointOptions: ec2.EndpointResolverOptions{UseFIPSEndpoint: e.FIPS, UseDualStackEndpoint: e.DualStack}})
 	e = ends["ecs"]
-	a.ecs = ecs.New(ecs.Options{Region: region, BaseEndpoint: e.Base, Credentials: signer, HTTPClient: client, Retryer: retryer, APIOptions: options,
+	a.ecs = ecs.New(ecs.Options{Region: region, BaseEndpoint: e.Base, Credentials: signer, HTTPClient: client, Retryer: a.retry, APIOptions: options,
 		EndpointOptions: ecs.EndpointResolverOptions{UseFIPSEndpoint: e.FIPS, UseDualStackEndpoint: e.DualStack}})
 	e = ends["sts"]
-	return sts.New(sts.Options{Region: region, BaseEndpoint: e.Base, Credentials: signer, HTTPClient: client, Retryer: retryer, APIOptions: options,
+	return sts.New(sts.Options{Region: region, BaseEndpoint: e.Base, Credentials: signer, HTTPClient: client, Retryer: a.retry, APIOptions: options,
 		EndpointOptions: sts.EndpointResolverOptions{UseFIPSEndpoint: e.FIPS, UseDualStackEndpoint: e.DualStack}}), nil
 }
 

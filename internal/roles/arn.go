@@ -62,6 +62,30 @@ func badName(text, why string) error {
 	return &Error{Msg: fmt.Sprintf("%q is not the name of a role: %s", text, why), Next: "write NAME, PATH/NAME or the role's ARN"}
 }
 
+// Owns refuses an ARN of another partition, account or region: what is meant by
+// it is not what would be found under its name here. Other text, it takes.
+func (a *Account) Owns(text string) error {
+	parts := strings.SplitN(text, ":", 6)
+	if parts[0] != "arn" || len(parts) != 6 {
+		return nil
+	}
+	switch {
+	case parts[1] != a.Partition || parts[4] != a.ID && parts[4] != "aws":
+		return &Error{Msg: fmt.Sprintf("%s is of another account: the caller's is %s, in the partition %s", text, a.ID, a.Partition), Next: "name credentials of that account with --source or --profile"}
+	case parts[3] != "" && parts[3] != a.Region:
+		return &Error{Msg: fmt.Sprintf("%s is in another region than %s", text, a.Region), Next: "name its region: --region " + parts[3]}
+	}
+	return nil
+}
+
+// CheckProfileName refuses what is no instance profile's name.
+func CheckProfileName(text string) error {
+	if text == "" || len(text) > 128 || strings.ContainsFunc(text, func(r rune) bool { return !nameRune(r) }) {
+		return &Error{Msg: fmt.Sprintf("%q is not the name of an instance profile: IAM allows up to 128 letters, digits and _+=,.@-, and it is named without its path", text)}
+	}
+	return nil
+}
+
 // nameOfARN is the name in the ARN of a role, instance profile or the like.
 func nameOfARN(arn string) Name {
 	resource := arn[strings.LastIndexByte(arn, ':')+1:]

@@ -33,7 +33,7 @@ func (a *Account) PlanAttachInstances(ctx context.Context, w InstanceWanted) (*P
 		return nil, err
 	}
 	if why := a.refusal(r.Trust, EC2); why != "" {
-		return nil, &Error{Msg: "the role " + r.Name.Name + " cannot be used by instances: " + why, Next: "rolecall role create " + r.Name.String() + " --for ec2 --apply"}
+		return nil, &Error{Msg: "the role " + r.Name.Name + " cannot be used by instances: " + why, Next: "rolecall role create " + r.Name.String() + " --for ec2"}
 	}
 	found, err := a.instances(ctx, w.Instances)
 	if err != nil {
@@ -171,12 +171,16 @@ func (a *Account) associate(i instance, bond association, bound bool, p *profile
 			return false, err
 		}
 		s, ok := current(now[i.id])
+		if ok && s.live() && s.profileARN != p.arn && (!bound || s.id != bond.id) {
+			return false, &Error{Msg: fmt.Sprintf("the instance %s now has the instance profile %s", i, nameOfARN(s.profileARN).Name), Next: "run it again: it asks before it replaces it"}
+		}
 		return ok && s.live() && s.profileARN == p.arn, nil
 	}
-	if bound && bond.live() {
-		other := nameOfARN(bond.profileARN).Name
+	other := nameOfARN(bond.profileARN).Name
+	asks := fmt.Sprintf("the instance %s has the instance profile %s: replace it by %s?", i, other, p.name.Name)
+	if bound && bond.live() && !i.stopped() {
 		return []Step{{Text: fmt.Sprintf("replace the instance profile %s of %s by %s", other, i, p.name.Name), Action: "ec2:ReplaceIamInstanceProfileAssociation",
-			Asks:  fmt.Sprintf("the instance %s has the instance profile %s: replace it by %s?", i, other, p.name.Name),
+			Asks:  asks,
 			Input: &ec2.ReplaceIamInstanceProfileAssociationInput{AssociationId: aws.String(bond.id), IamInstanceProfile: spec},
 			needs: []Permission{may("ec2:ReplaceIamInstanceProfileAssociation", a.instanceARN(i.id)), pass},
 			undo: func(answer any) []Undo {
@@ -192,6 +196,10 @@ func (a *Account) associate(i instance, bond association, bound bool, p *profile
 			already: already}}
 	}
 	var steps []Step
+	if bound && bond.live() { // EC2 replaces the profile of running instances only
+		steps = append(steps, a.disassociate(i, bond))
+		steps[0].Asks = asks
+	}
 	if bound {
 		steps = append(steps, a.waitEnded(i))
 	}

@@ -1,7 +1,9 @@
 package roles
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -47,8 +49,15 @@ func (a *Account) PlanTaskDefinition(ctx context.Context, w TaskWanted) (*Plan, 
 	registered := -1 // the step that does it
 	target := aws.ToString(d.TaskDefinitionArn)
 	if aws.ToString(d.TaskRoleArn) != roleARN {
-		p.add(a.register(d, tags, roleARN))
-		registered, target = 0, NewRevision
+		step := a.register(d, tags, roleARN)
+		made, err := a.newestAs(ctx, d, w.TaskDefinition, step.Input)
+		if err != nil {
+			return nil, err
+		}
+		if target = made; target == "" {
+			p.add(step)
+			registered, target = 0, NewRevision
+		}
 	}
 	for _, n := range w.Services {
 		s, err := a.service(ctx, n)
@@ -60,7 +69,7 @@ func (a *Account) PlanTaskDefinition(ctx context.Context, w TaskWanted) (*Plan, 
 			continue
 		}
 		if family, _, _ := strings.Cut(revisionOf(runs), ":"); family != aws.ToString(d.Family) {
-			return nil, &Error{Msg: fmt.Sprintf("the service %s runs %s, which is another family than %s", n, revisionOf(runs), aws.ToString(d.Family)), Next: "rolecall role attach " + name.String() + " --task-definition " + family + " --update-service " + n.String()}
+			return nil, &Error{Msg: fmt.Sprintf("the service %s runs %s, which is another family than %s", n, revisionOf(runs), aws.ToString(d.Family)), Next: "rolecall role " + p.Command + " " + name.String() + " --task-definition " + family + " --update-service " + n.String()}
 		}
 		if runs != aws.ToString(d.TaskDefinitionArn) {
 			p.note("the service %s runs %s, and %s is what is copied: name --task-definition %s to change nothing but the role", n, revisionOf(runs), revision(d), revisionOf(runs))
@@ -68,6 +77,28 @@ func (a *Account) PlanTaskDefinition(ctx context.Context, w TaskWanted) (*Plan, 
 		p.add(a.roll(n, s, d, target, registered, roleARN, w.NoWait)...)
 	}
 	return a.finish(p), nil
+}
+
+// newestAs is the ARN of the family's newest revision where that is what would
+// be registered: an earlier run, which text also named an old revision for, has
+// done it. "" where it is not.
+func (a *Account) newestAs(ctx context.Context, d *types.TaskDefinition, text string, in any) (string, error) {
+	if text == aws.ToString(d.Family) {
+		return "", nil // d is the newest
+	}
+	newest, tags, err := a.taskDefinition(ctx, aws.ToString(d.Family))
+	if err != nil {
+		return "", err
+	}
+	have, err := json.Marshal(copyOf(newest, tags))
+	if err != nil {
+		return "", err
+	}
+	want, err := json.Marshal(in)
+	if err != nil || !bytes.Equal(have, want) {
+		return "", err
+	}
+	return aws.ToString(newest.TaskDefinitionArn), nil
 }
 
 // taskRole is the ARN that task definitions are to name, "" for none.
@@ -80,7 +111,7 @@ func (a *Account) taskRole(ctx context.Context, w TaskWanted) (string, Name, err
 		return "", Name{}, err
 	}
 	if why := a.refusal(r.Trust, ECSTask); why != "" {
-		return "", Name{}, &Error{Msg: "the role " + r.Name.Name + " cannot be used by tasks: " + why, Next: "rolecall role create " + r.Name.String() + " --for ecs-task --apply"}
+		return "", Name{}, &Error{Msg: "the role " + r.Name.Name + " cannot be used by tasks: " + why, Next: "rolecall role create " + r.Name.String() + " --for ecs-task"}
 	}
 	return r.ARN, r.Name, nil
 }
@@ -172,29 +203,37 @@ func (a *Account) roll(n ServiceName, s *types.Service, d *types.TaskDefinition,
 
 // rollout looks whether the service runs what it was told to, and nothing else.
 func (a *Account) rollout(n ServiceName, in *ecs.UpdateServiceInput) look {
+	events := "see why with: aws ecs describe-services --cluster " + n.Cluster + " --services " + n.Service
+	begun := false
 	return func(ctx context.Context) (bool, string, error) {
 		s, err := a.service(ctx, n)
 		if err != nil {
 			return false, "", err
 		}
+		ours := func(d types.Deployment) bool {
+			return aws.ToString(d.TaskDefinition) == aws.ToString(in.TaskDefinition)
+		}
 		for _, one := range s.Deployments {
-			if aws.ToString(one.Status) != "PRIMARY" {
-				continue
+			if ours(one) && one.RolloutState == types.DeploymentRolloutStateFailed { // it may have been rolled back already
+				return false, "", &Error{Msg: fmt.Sprintf("the rollout of %s failed: %s", n, oneLine(aws.ToString(one.RolloutStateReason))), Next: events}
 			}
+		}
+		for _, one := range s.Deployments {
+			primary := aws.ToString(one.Status) == "PRIMARY"
 			state := fmt.Sprintf("%d of %d tasks run it", one.RunningCount, one.DesiredCount)
 			switch {
-			case aws.ToString(one.TaskDefinition) != aws.ToString(in.TaskDefinition):
-				return false, "ECS does not show the new deployment yet", nil
-			case one.RolloutState == types.DeploymentRolloutStateFailed:
-				return false, "", &Error{Msg: fmt.Sprintf("the rollout of %s failed: %s", n, oneLine(aws.ToString(one.RolloutStateReason))),
-					Next: "see why with: aws ecs describe-services --cluster " + n.Cluster + " --services " + n.Service}
+			case primary && !ours(one) && begun:
+				return false, "", &Error{Msg: fmt.Sprintf("the service %s runs %s again: ECS, or somebody else, took the new revision back", n, revisionOf(aws.ToString(one.TaskDefinition))), Next: events}
+			case !primary || !ours(one):
+				continue
 			case one.RolloutState == types.DeploymentRolloutStateCompleted:
 				return true, state, nil
 			case one.RolloutState == "": // blue/green and external controllers tell no rollout
 				return len(s.Deployments) == 1 && one.RunningCount == one.DesiredCount, state, nil
 			}
+			begun = true
 			return false, state, nil
 		}
-		return false, "the service has no deployment", nil
+		return false, "ECS does not show the new deployment yet", nil
 	}
 }

@@ -4,27 +4,35 @@ import (
 	"context"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 )
 
-// call is one API call that changes something.
+// call is one API call that changes something, tried once: Account.do tries
+// again, and ends with its context.
 type call struct {
 	input func() any // an empty one, to decode into
 	do    func(ctx context.Context, a *Account, in any) (any, error)
 }
 
 func iamCall[I, O any](f func(*iam.Client, context.Context, *I, ...func(*iam.Options)) (*O, error)) call {
-	return call{func() any { return new(I) }, func(ctx context.Context, a *Account, in any) (any, error) { return f(a.iam, ctx, in.(*I)) }}
+	return call{func() any { return new(I) }, func(ctx context.Context, a *Account, in any) (any, error) {
+		return f(a.iam, ctx, in.(*I), func(o *iam.Options) { o.Retryer = aws.NopRetryer{} })
+	}}
 }
 
 func ec2Call[I, O any](f func(*ec2.Client, context.Context, *I, ...func(*ec2.Options)) (*O, error)) call {
-	return call{func() any { return new(I) }, func(ctx context.Context, a *Account, in any) (any, error) { return f(a.ec2, ctx, in.(*I)) }}
+	return call{func() any { return new(I) }, func(ctx context.Context, a *Account, in any) (any, error) {
+		return f(a.ec2, ctx, in.(*I), func(o *ec2.Options) { o.Retryer = aws.NopRetryer{} })
+	}}
 }
 
 func ecsCall[I, O any](f func(*ecs.Client, context.Context, *I, ...func(*ecs.Options)) (*O, error)) call {
-	return call{func() any { return new(I) }, func(ctx context.Context, a *Account, in any) (any, error) { return f(a.ecs, ctx, in.(*I)) }}
+	return call{func() any { return new(I) }, func(ctx context.Context, a *Account, in any) (any, error) {
+		return f(a.ecs, ctx, in.(*I), func(o *ecs.Options) { o.Retryer = aws.NopRetryer{} })
+	}}
 }
 
 // callOf finds a call by its name in IAM policies.
@@ -95,7 +103,9 @@ func settling(action string, err error) bool {
 	switch action {
 	case "ec2:AssociateIamInstanceProfile", "ec2:ReplaceIamInstanceProfileAssociation":
 		// "Value (app) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name"
-		return code == "InvalidParameterValue" && strings.Contains(strings.ToLower(text), "iam instance profile")
+		// or, of either, "IncorrectState: … InstanceIdentityProfileNotFound …". An old association may be ending
+		// still, or a new one beginning.
+		return code == "IncorrectState" || code == "InvalidParameterValue" && strings.Contains(strings.ToLower(text), "iam instance profile")
 	case "iam:AttachRolePolicy", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary", "iam:TagRole", "iam:AddRoleToInstanceProfile":
 		return code == "NoSuchEntity"
 	case "iam:DeleteRole", "iam:DeleteInstanceProfile":
@@ -109,8 +119,14 @@ func settling(action string, err error) bool {
 // gone says whether an error of an undoing call means that nothing is left to
 // undo.
 func gone(action string, err error) bool {
+	switch action {
+	case "ecs:StopTask":
+		return strings.Contains(message(err), "task was not found")
+	case "ecs:DeregisterTaskDefinition":
+		return strings.Contains(message(err), "inactive") || strings.Contains(message(err), "does not exist")
+	}
 	_, verb, _ := strings.Cut(action, ":")
-	for _, undoing := range []string{"Delete", "Detach", "Remove", "Untag", "Disassociate", "Deregister"} {
+	for _, undoing := range []string{"Delete", "Detach", "Remove", "Untag", "Disassociate"} {
 		if strings.HasPrefix(verb, undoing) {
 			return missing(err)
 		}

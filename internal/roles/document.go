@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 )
@@ -27,6 +26,8 @@ type statement struct {
 	NotResource  []string            `json:",omitempty"`
 	// operator → key → values
 	Condition map[string]map[string][]string `json:",omitempty"`
+
+	at int64 // where it stands in the text
 }
 
 // Bytes that IAM takes: a trust policy by its raised quota, an inline policy.
@@ -46,12 +47,13 @@ const (
 // ParsePolicy checks the JSON of a policy file. Errors name file, line and
 // column. What comes back is the text without needless blanks, as IAM counts it.
 func ParsePolicy(file string, text []byte, kind PolicyKind) (string, error) {
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // some editors begin a file with it
 	d, err := parseDocument(text)
 	if err != nil {
 		return "", policyError(file, text, err)
 	}
-	if msg := d.check(kind); msg != "" {
-		return "", &Error{Msg: file + ": " + msg, Next: "the form is described at https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html"}
+	if at, msg := d.check(kind); msg != "" {
+		return "", &Error{Msg: place(file, text, at) + ": " + msg, Next: "the form is described at https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html"}
 	}
 	var b bytes.Buffer
 	if err := json.Compact(&b, text); err != nil {
@@ -67,95 +69,154 @@ func ParsePolicy(file string, text []byte, kind PolicyKind) (string, error) {
 	return b.String(), nil
 }
 
+// misplaced is a fault at a place of the text.
+type misplaced struct {
+	at  int64
+	msg string
+}
+
+func (e misplaced) Error() string { return e.msg }
+
 // policyError tells where in the file the fault is.
 func policyError(file string, text []byte, err error) error {
-	offset := int64(-1)
 	var syntax *json.SyntaxError
-	var shape *json.UnmarshalTypeError
-	msg := err.Error()
+	var fault misplaced
+	at := int64(len(text)) - 1
 	switch {
-	case errors.As(err, &syntax):
-		offset = syntax.Offset
-		if strings.Contains(msg, "unexpected end") {
-			offset = int64(len(text))
-		}
-	case errors.As(err, &shape):
-		offset, msg = shape.Offset, fmt.Sprintf("%s cannot be a %s", strings.ToLower(shape.Field), shape.Value)
-		if shape.Field == "" {
-			msg = "a policy is an object, and not a " + shape.Value
-		}
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		offset, msg = int64(len(text)), "unexpected end of JSON input"
+	case errors.As(err, &fault):
+		at = fault.at
+	case errors.As(err, &syntax) && !strings.Contains(err.Error(), "unexpected end"):
+		at = syntax.Offset - 1
 	}
-	at := file
-	if offset >= 0 {
-		before := text[:min(max(offset-1, 0), int64(len(text)))]
-		line := bytes.Count(before, []byte("\n")) + 1
-		column := len(before) - (bytes.LastIndexByte(before, '\n') + 1) + 1
-		at = fmt.Sprintf("%s:%d:%d", file, line, column)
-	}
-	return &Error{Msg: at + ": this is not a policy: " + oneLine(msg), Next: "correct that line of " + file}
+	return &Error{Msg: place(file, text, at) + ": this is not a policy: " + oneLine(err.Error()), Next: "correct that line of " + file}
 }
 
-func parseDocument(text []byte) (document, error) {
-	var raw struct {
-		Version   string
-		ID        any `json:"Id"`
-		Statement json.RawMessage
+// place is FILE:LINE:COLUMN of a byte.
+func place(file string, text []byte, at int64) string {
+	before := text[:min(max(at, 0), int64(len(text)))]
+	return fmt.Sprintf("%s:%d:%d", file, bytes.Count(before, []byte("\n"))+1, len(before)-(bytes.LastIndexByte(before, '\n')+1)+1)
+}
+
+// reader reads JSON whose syntax is right, piece by piece, and knows where.
+type reader struct {
+	dec  *json.Decoder
+	base int64 // of the text, in a larger one
+}
+
+func newReader(text []byte, base int64) reader {
+	return reader{json.NewDecoder(bytes.NewReader(text)), base}
+}
+
+func (r reader) fault(format string, args ...any) error {
+	return misplaced{r.base + r.dec.InputOffset() - 1, fmt.Sprintf(format, args...)}
+}
+
+// into decodes the next value; what is the fault of one that does not fit.
+func (r reader) into(v any, what string) error {
+	at := r.fault("%s", what)
+	if r.dec.Decode(v) != nil {
+		return at
 	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&raw); err != nil {
-		return document{}, err
+	return nil
+}
+
+// object reads one, and lets field read the value of each key. It wants keys in
+// the very words of IAM, which knows no "statement" for "Statement".
+func (r reader) object(what string, field func(key string) error) error {
+	if t, err := r.dec.Token(); err != nil || t != json.Delim('{') {
+		return r.fault("%s is an object, {…}", what)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return document{}, errors.New("there is more after the end of the policy")
-	}
-	d := document{Version: raw.Version}
-	var list []json.RawMessage
-	if trimmed := bytes.TrimSpace(raw.Statement); len(trimmed) > 0 && trimmed[0] != '[' {
-		list = []json.RawMessage{trimmed}
-	} else if len(trimmed) > 0 {
-		if err := json.Unmarshal(trimmed, &list); err != nil {
-			return document{}, errors.New("the statement is neither an object nor a list of them")
+	for r.dec.More() {
+		key, err := r.dec.Token()
+		if err == nil {
+			err = field(fmt.Sprint(key))
 		}
-	}
-	for i, one := range list {
-		s, err := parseStatement(one)
 		if err != nil {
-			return document{}, fmt.Errorf("statement %d: %s", i+1, strings.TrimPrefix(err.Error(), "json: "))
+			return err
 		}
-		d.Statement = append(d.Statement, s)
 	}
-	return d, nil
+	_, err := r.dec.Token()
+	return err
 }
 
-func parseStatement(text []byte) (statement, error) {
-	var raw struct {
-		Sid                     string
-		Effect                  string
-		Principal, NotPrincipal principals
-		Action, NotAction       values
-		Resource, NotResource   values
-		Condition               map[string]map[string]values
+func parseDocument(text []byte) (d document, err error) {
+	if err := json.Unmarshal(text, new(json.RawMessage)); err != nil {
+		return d, err // the syntax
 	}
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&raw); err != nil {
-		return statement{}, err
-	}
-	s := statement{Effect: raw.Effect, Principal: raw.Principal, NotPrincipal: raw.NotPrincipal,
-		Action: raw.Action, NotAction: raw.NotAction, Resource: raw.Resource, NotResource: raw.NotResource}
-	for operator, keys := range raw.Condition {
-		if s.Condition == nil {
-			s.Condition = map[string]map[string][]string{}
+	r := newReader(text, 0)
+	err = r.object("a policy", func(key string) error {
+		switch key {
+		case "Version":
+			return r.into(&d.Version, "the version is a text")
+		case "Id":
+			return r.into(new(json.RawMessage), "")
+		case "Statement":
+			d.Statement, err = parseStatements(r)
+			return err
 		}
-		s.Condition[operator] = map[string][]string{}
-		for key, v := range keys {
-			s.Condition[operator][key] = v
+		return r.fault("unknown field %q", key)
+	})
+	return d, err
+}
+
+// parseStatements reads one, or a list of them.
+func parseStatements(r reader) (all []statement, err error) {
+	var list json.RawMessage
+	if err := r.into(&list, ""); err != nil {
+		return nil, err
+	}
+	inner := newReader(list, r.base+r.dec.InputOffset()-int64(len(list)))
+	if list[0] == '[' {
+		if _, err := inner.dec.Token(); err != nil {
+			return nil, err
 		}
 	}
-	return s, nil
+	for inner.dec.More() {
+		s, err := parseStatement(inner)
+		var fault misplaced
+		if errors.As(err, &fault) {
+			return nil, misplaced{fault.at, fmt.Sprintf("statement %d: %s", len(all)+1, fault.msg)}
+		} else if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func parseStatement(r reader) (s statement, err error) {
+	const texts = "a text or a list of texts is expected"
+	begun := r.dec.InputOffset()
+	err = r.object("a statement", func(key string) error {
+		if s.at == 0 {
+			s.at = r.base + r.dec.InputOffset() - 1
+		}
+		switch key {
+		case "Sid":
+			return r.into(new(string), "the Sid is a text")
+		case "Effect":
+			return r.into(&s.Effect, "the effect is a text")
+		case "Principal":
+			return r.into((*principals)(&s.Principal), wantPrincipal)
+		case "NotPrincipal":
+			return r.into((*principals)(&s.NotPrincipal), wantPrincipal)
+		case "Action":
+			return r.into((*values)(&s.Action), texts)
+		case "NotAction":
+			return r.into((*values)(&s.NotAction), texts)
+		case "Resource":
+			return r.into((*values)(&s.Resource), texts)
+		case "NotResource":
+			return r.into((*values)(&s.NotResource), texts)
+		case "Condition":
+			return r.into((*conditions)(&s.Condition), `conditions are objects such as {"StringEquals": {"KEY": "VALUE"}}`)
+		}
+		return r.fault("unknown field %q", key)
+	})
+	if s.at == 0 {
+		s.at = r.base + begun
+	}
+	return s, err
 }
 
 // values is one value or a list of them, sorted.
@@ -187,6 +248,8 @@ func (v *values) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+const wantPrincipal = `a principal is "*" or an object such as {"Service": "ec2.amazonaws.com"}`
+
 // principals is "*" or a map of kinds.
 type principals map[string][]string
 
@@ -197,11 +260,31 @@ func (p *principals) UnmarshalJSON(text []byte) error {
 	}
 	var kinds map[string]values
 	if err := json.Unmarshal(text, &kinds); err != nil {
-		return errors.New(`a principal is "*" or an object such as {"Service": "ec2.amazonaws.com"}`)
+		return err
 	}
 	*p = principals{}
 	for kind, v := range kinds {
 		(*p)[kind] = v
+	}
+	return nil
+}
+
+// conditions are operator → key → values.
+type conditions map[string]map[string][]string
+
+func (c *conditions) UnmarshalJSON(text []byte) error {
+	var all map[string]map[string]values
+	if err := json.Unmarshal(text, &all); err != nil {
+		return err
+	}
+	for operator, keys := range all {
+		if *c == nil {
+			*c = conditions{}
+		}
+		(*c)[operator] = map[string][]string{}
+		for key, v := range keys {
+			(*c)[operator][key] = v
+		}
 	}
 	return nil
 }

@@ -19,9 +19,16 @@ func TestParsePolicy(t *testing.T) {
 		{"{\n \"Statement\": [\n", PermissionPolicy, "p.json:2:16: this is not a policy: unexpected end"},
 		{"", PermissionPolicy, "p.json:1:1: this is not a policy: unexpected end"},
 		{"[]", PermissionPolicy, "a policy is an object"},
-		{`{"Statment": []}`, PermissionPolicy, `unknown field "Statment"`},
+		{"{\n\"Statment\": []}", PermissionPolicy, `p.json:2:10: this is not a policy: unknown field "Statment"`},
+		{"{\"Statement\": [\n{\"Effect\": \"Allow\", \"Action\": \"a\", \"Resource\": \"*\"},\n{\"Efect\": \"Allow\"}]}", PermissionPolicy, `p.json:3:8: this is not a policy: statement 2: unknown field "Efect"`},
+		{"{\"Statement\": [\n{\"Effect\": \"Allow\",\n\"Action\": {\"a\": 1}}]}", PermissionPolicy, `p.json:3:8: this is not a policy: statement 1: a text or a list`},
+		{"{\"Statement\": [\n{\"Effect\": \"allow\"}]}", PermissionPolicy, `p.json:2:9: statement 1: its effect is neither`},
+		{`{"statement": []}`, PermissionPolicy, `unknown field "statement"`}, // IAM distinguishes case
+		{`{"Statement": {"effect": "Allow"}}`, PermissionPolicy, `unknown field "effect"`},
+		{`{"Statement": [7]}`, PermissionPolicy, "statement 1: a statement is an object"},
+		{`{"Statement": [{"Effect": "Allow", "Action": "a", "Resource": "*", "Condition": ["x"]}]}`, PermissionPolicy, "conditions are objects"},
 		{good + "x", PermissionPolicy, "this is not a policy"},
-		{good + good, PermissionPolicy, "more after the end"},
+		{good + good, PermissionPolicy, "after top-level value"},
 		{`{"Version": "2026-01-01", "Statement": []}`, PermissionPolicy, `version "2026-01-01"`},
 		{`{"Version": "2012-10-17"}`, PermissionPolicy, "there is no statement"},
 		{`{"Statement": [{"Effect": "allow", "Action": "a", "Resource": "*"}]}`, PermissionPolicy, "neither Allow nor Deny"},
@@ -36,6 +43,9 @@ func TestParsePolicy(t *testing.T) {
 	for _, tt := range tests {
 		got, err := ParsePolicy("p.json", []byte(tt.text), tt.kind)
 		if tt.want == "" {
+			if with, err := ParsePolicy("p.json", []byte("\ufeff"+tt.text), tt.kind); err != nil || with != got {
+				t.Errorf("with a byte order mark: %s, %v", with, err)
+			}
 			if err != nil || !samePolicy(got, tt.text) {
 				t.Errorf("%s: %s, %v", tt.text, got, err)
 			}

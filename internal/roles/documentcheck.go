@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// check says what IAM would refuse, "" for nothing.
-func (d document) check(kind PolicyKind) string {
+// check says what IAM would refuse, and where; "" for nothing.
+func (d document) check(kind PolicyKind) (at int64, msg string) {
 	if d.Version != "" && d.Version != "2012-10-17" && d.Version != "2008-10-17" {
-		return fmt.Sprintf("version %q is none of IAM's: write 2012-10-17", d.Version)
+		return 0, fmt.Sprintf("version %q is none of IAM's: write 2012-10-17", d.Version)
 	}
 	if len(d.Statement) == 0 {
-		return "there is no statement in it"
+		return 0, "there is no statement in it"
 	}
 	for i, s := range d.Statement {
 		msg := ""
@@ -35,10 +35,10 @@ func (d document) check(kind PolicyKind) string {
 			msg = "it has no resource"
 		}
 		if msg != "" {
-			return fmt.Sprintf("statement %d: %s", i+1, msg)
+			return s.at, fmt.Sprintf("statement %d: %s", i+1, msg)
 		}
 	}
-	return ""
+	return 0, ""
 }
 
 // samePolicy says whether two policies mean the same, as far as their form tells.

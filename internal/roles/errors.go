@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 	"unicode"
@@ -61,7 +62,11 @@ func (a *Account) failure(action, subject string, err error) error {
 		e.Msg = action + of + " was interrupted"
 	case denied(code):
 		e.Msg = fmt.Sprintf("no permission for %s%s (%s)", action, of, code)
-		e.Next = "--dry-run prints the policy that the caller needs"
+		if other, resource, ok := unauthorized(message(err)); ok && other != action { // e.g. iam:PassRole
+			e.Action = other
+			e.Msg = fmt.Sprintf("no permission for %s on %s, which %s needs (%s)", other, resource, action, code)
+		}
+		e.Next = askFor(e.Action)
 		if strings.Contains(message(err), "explicit deny") {
 			e.Msg = fmt.Sprintf("%s%s is denied by a policy in so many words (%s, explicit deny)", action, of, code)
 			e.Next = "where everything is denied without MFA, use a profile with mfa_serial, or ask who looks after the account"
@@ -76,6 +81,34 @@ func (a *Account) failure(action, subject string, err error) error {
 		e.Msg = fmt.Sprintf("%s%s was refused with %s: %s", action, of, code, oneLine(message(err)))
 	}
 	return e
+}
+
+// unauthorized is what AWS says the caller may not do, and on what: "User: … is
+// not authorized to perform: iam:PassRole on resource: arn:… because …".
+func unauthorized(text string) (action, resource string, ok bool) {
+	_, rest, found := strings.Cut(text, "not authorized to perform: ")
+	action, rest, on := strings.Cut(rest, " on resource: ")
+	resource, _, _ = strings.Cut(rest, " ")
+	service, verb, two := strings.Cut(action, ":")
+	plain := func(r rune) bool { return !nameRune(r) && !strings.ContainsRune(":/*", r) }
+	ok = found && on && two && service != "" && verb != "" && len(action) < 100 && len(resource) < 2048 && !strings.ContainsFunc(service+verb+resource, plain)
+	return action, resource, ok
+}
+
+// askFor is the hint for a caller that may not do something.
+func askFor(action string) string {
+	return "let the caller do " + action + ", or name other credentials with --source or --profile"
+}
+
+// trouble is what AWS says, or why it says nothing, in words for people.
+func trouble(err error) string {
+	switch {
+	case throttling(apiCode(err)):
+		return "AWS asks for fewer requests"
+	case apiCode(err) == "":
+		return "no usable answer: " + oneLine(rootText(err))
+	}
+	return oneLine(message(err))
 }
 
 func apiCode(err error) string {
@@ -94,9 +127,13 @@ func message(err error) string {
 	return api.ErrorMessage()
 }
 
-// rootText is the innermost error's text: the outer ones repeat ids and URLs.
+// rootText is the innermost error's text, from where the address is told: the
+// outer ones repeat ids and URLs.
 func rootText(err error) string {
 	for {
+		if op, ok := err.(*net.OpError); ok {
+			return op.Error()
+		}
 		next := errors.Unwrap(err)
 		if next == nil {
 			return err.Error()
@@ -154,18 +191,29 @@ func missing(err error) bool {
 	return false
 }
 
-// retryer tries again what AWS throttled or failed at, and counts the former.
-func (a *Account) retryer() aws.Retryer {
+// retries tries again what AWS throttled or failed at, and counts the former.
+type retries struct {
+	*retry.Standard
+	tell func(Event)
+}
+
+func (a *Account) retries() retries {
 	count := retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 		if throttling(apiCode(err)) {
 			a.throttle.add()
 		}
 		return aws.UnknownTernary
 	})
-	return retry.NewStandard(func(o *retry.StandardOptions) {
+	return retries{tell: a.cfg.Progress, Standard: retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = a.cfg.Attempts
 		o.MaxBackoff = min(10*time.Second, 40*a.cfg.FirstPause)
 		o.RateLimiter = ratelimit.None // the attempts are bounded, and a run is short
 		o.Retryables = append([]retry.IsErrorRetryable{count}, o.Retryables...)
-	})
+	})}
+}
+
+// RetryDelay is asked before each further attempt.
+func (r retries) RetryDelay(attempt int, err error) (time.Duration, error) {
+	r.tell(Event{State: "again", Detail: trouble(err)})
+	return r.Standard.RetryDelay(attempt, err)
 }

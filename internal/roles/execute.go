@@ -33,9 +33,13 @@ func (e *StepError) Unwrap() error { return e.Err }
 
 // Hint is the cause's, and how to go on or back.
 func (e *StepError) Hint() string {
+	var own *Error
 	var hinted interface{ Hint() string }
 	hint := ""
-	if errors.As(e.Err, &hinted) {
+	switch {
+	case errors.As(e.Err, &own) && denied(own.Code) && own.Next == askFor(own.Action):
+		hint = "--dry-run prints the policy that the caller needs"
+	case errors.As(e.Err, &hinted):
 		hint = hinted.Hint()
 	}
 	if hint != "" && e.Again != "" {
@@ -55,8 +59,11 @@ func (a *Account) Run(ctx context.Context, p *Plan, j *Journal) ([]any, error) {
 	for i, s := range p.Steps {
 		stop := func(err error) ([]any, error) {
 			e := &StepError{Step: i + 1, Of: len(p.Steps), Text: s.Text, Done: done, Err: err}
-			if len(done) > 0 {
-				e.Again = "run it again to go on, or take it back: rolecall role " + p.Command + " " + p.Role.String() + " --undo"
+			switch {
+			case len(done) > 0 && !p.undoes:
+				e.Again = "run it again to go on, or take it back: " + p.UndoCommand()
+			case len(done) > 0 || errors.Is(err, context.Canceled):
+				e.Again = "run it again to go on"
 			}
 			return answers, e
 		}
@@ -84,11 +91,9 @@ func (a *Account) Run(ctx context.Context, p *Plan, j *Journal) ([]any, error) {
 			if changed {
 				answers[i] = answer
 				done = append(done, s.Text)
-				if s.undo != nil {
-					if err := j.done(s.undo(answer)); err != nil {
-						return stop(err)
-					}
-				}
+			}
+			if err := j.done(s, answer, changed); err != nil {
+				return stop(err)
 			}
 		}
 		event.State, event.Detail, event.Elapsed = "done", "", 0
@@ -113,14 +118,17 @@ func (a *Account) sit(ctx context.Context, s Step, tell func(string, time.Durati
 	return nil
 }
 
-// do makes a call, again and again while AWS settles. changed is false where
-// another run had done it already.
+// do makes a call, again and again while AWS settles, and for a quarter of
+// Config.Patience while it throttles or fails. changed is false where another
+// run had done it already.
 func (a *Account) do(ctx context.Context, s Step, tell func(string, time.Duration)) (answer any, changed bool, err error) {
 	c, ok := callOf(s.Action)
 	if !ok {
 		return nil, false, &Error{Msg: "there is no call " + s.Action}
 	}
+	began := time.Now()
 	var last error
+	var state string
 	err = until(ctx, a.cfg.Patience, a.cfg.FirstPause, func(ctx context.Context) (bool, string, error) {
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), callLimit)
 		defer cancel()
@@ -130,27 +138,35 @@ func (a *Account) do(ctx context.Context, s Step, tell func(string, time.Duratio
 			defer end()
 		}
 		answer, last = c.do(own, a, s.Input)
-		if last == nil || !settling(s.Action, last) {
+		passing := a.retry.IsErrorRetryable(last) // counts throttling, too
+		switch {
+		case last == nil:
+			changed = true
 			return true, "", nil
+		case gone(s.Action, last):
+			last = nil
+			return true, "", nil
+		case s.already != nil && exists(last):
+			same, err := s.already(own)
+			if same {
+				last = nil
+			}
+			if same || err != nil {
+				return same, "", err
+			}
 		}
-		return false, oneLine(message(last)), nil
+		state = trouble(last)
+		return !settling(s.Action, last) && (!passing || time.Since(began) >= a.cfg.Patience/4), state, nil
 	}, tell)
 	switch {
-	case err != nil && last == nil:
-		return nil, false, a.failure(s.Action, "", err)
+	case last == nil && err == nil:
+		return answer, changed, nil
+	case last != nil && errors.Is(err, context.Canceled):
+		return nil, false, &Error{Msg: s.Action + " was interrupted while AWS answered: " + state, Action: s.Action, Err: err}
+	case err != nil && ctx.Err() == nil && !errors.Is(err, errNotYet):
+		return nil, false, a.failure(s.Action, "", err) // of looking whether it is done already
 	case last == nil:
-		return answer, true, nil
-	case gone(s.Action, last):
-		return nil, false, nil
-	}
-	if s.already != nil && exists(last) {
-		same, err := s.already(context.WithoutCancel(ctx))
-		if err != nil {
-			return nil, false, err
-		}
-		if same {
-			return nil, false, nil
-		}
+		return nil, false, a.failure(s.Action, "", err)
 	}
 	return nil, false, a.failure(s.Action, "", last)
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 )
@@ -128,7 +129,7 @@ func (h Here) InstanceChecks(ctx context.Context, n Name) []Check {
 	}
 	got, _, _ := strings.Cut(list, "\n")
 	if got = strings.TrimSpace(got); got != role {
-		c.bad(checkFailed, name, "wait a minute after a change; then: rolecall role verify "+role+" --instance INSTANCE", "it hands out the role %s", got)
+		c.bad(checkFailed, name, "wait a minute after a change; then: rolecall role verify "+role+" --instance "+firstNonEmpty(h.InstanceID(ctx), "INSTANCE"), "it hands out the role %s", got)
 		return c
 	}
 	text, err := client.get(ctx, "iam/security-credentials/"+role)
@@ -142,7 +143,7 @@ func (h Here) InstanceChecks(ctx context.Context, n Name) []Check {
 	case json.Unmarshal([]byte(text), &a) != nil:
 		c.bad(checkFailed, name, "", "its answer is not the JSON of credentials")
 	case a.Code == "AssumeRoleUnauthorizedAccess":
-		c.bad(checkFailed, name, "rolecall role create "+role+" --for ec2 --apply", "EC2 may not assume the role (AssumeRoleUnauthorizedAccess)")
+		c.bad(checkFailed, name, "rolecall role create "+role+" --for ec2", "EC2 may not assume the role (AssumeRoleUnauthorizedAccess)")
 	case a.AccessKeyID == "":
 		c.bad(checkFailed, name, "wait a minute after a change", "it names the role, and has no credentials yet (%s)", oneLine(a.Code))
 	default:
@@ -194,7 +195,20 @@ func (h Here) TaskChecks(ctx context.Context, n Name) []Check {
 		c.bad(checkFailed, name, "", "the variable is no URL")
 		return c
 	}
-	if token := h.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN"); token != "" {
+	token := h.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN")
+	if file := h.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"); file != "" { // SDKs read it first
+		text, err := os.ReadFile(file)
+		if err != nil {
+			c.bad(checkFailed, name, "rolecall doctor", "the file of AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE cannot be read")
+			return c
+		}
+		token = strings.TrimSpace(string(text))
+	}
+	if strings.ContainsAny(token, "\r\n") {
+		c.bad(checkFailed, name, "rolecall doctor", "the authorization token has more than one line")
+		return c
+	}
+	if token != "" {
 		req.Header.Set("Authorization", token)
 	}
 	resp, err := h.client().Do(req)
@@ -205,11 +219,14 @@ func (h Here) TaskChecks(ctx context.Context, n Name) []Check {
 	defer resp.Body.Close()
 	var a struct {
 		RoleArn, Expiration string
+		AccessKeyID         string `json:"AccessKeyId"`
 	}
 	err = json.NewDecoder(io.LimitReader(resp.Body, mostAnswer)).Decode(&a)
 	switch {
 	case resp.StatusCode != http.StatusOK || err != nil:
 		c.bad(checkFailed, name, "rolecall doctor", "the endpoint %s answered with status %d", u.Host, resp.StatusCode)
+	case a.AccessKeyID == "":
+		c.bad(checkFailed, name, "rolecall doctor", "the endpoint %s answered without credentials", u.Host)
 	case a.RoleArn != "" && nameOfARN(a.RoleArn).Name != n.Name:
 		c.bad(checkFailed, name, "is this the task's newest revision?", "the endpoint %s hands out the role %s", u.Host, oneLine(a.RoleArn))
 	default:

@@ -20,8 +20,10 @@ import (
 // read: what was done, and the calls that take it back. A nil Journal keeps
 // nothing.
 type Journal struct {
-	path string
-	rec  record
+	path    string
+	rec     record
+	instead string // the file of the record that this one takes the place of; "" for none
+	back    bool   // the run is being taken back: what is done is struck out
 }
 
 type record struct {
@@ -68,8 +70,27 @@ func Digest(wanted any) string {
 	return hex.EncodeToString(sum[:12])
 }
 
-func (j *Journal) done(undo []Undo) error {
-	if j == nil || len(undo) == 0 {
+// Continue makes j the record of a run that goes on with last, which was broken
+// off: --undo then takes both back.
+func (j *Journal) Continue(last *Journal) {
+	j.rec.Undo, j.instead = slices.Clone(last.rec.Undo), last.path
+}
+
+// done writes a step down, or strikes it out where the run is taken back.
+func (j *Journal) done(s Step, answer any, changed bool) error {
+	switch {
+	case j == nil:
+		return nil
+	case j.back:
+		if j.rec.Undo = j.rec.Undo[:len(j.rec.Undo)-1]; len(j.rec.Undo) == 0 {
+			return j.forget()
+		}
+		return j.write()
+	case !changed || s.undo == nil:
+		return nil
+	}
+	undo := s.undo(answer)
+	if len(undo) == 0 {
 		return nil
 	}
 	j.rec.Undo = append(j.rec.Undo, undo...)
@@ -90,6 +111,10 @@ func (j *Journal) write() error {
 		if err = privatefile.EnsureDir(filepath.Dir(j.path)); err == nil {
 			err = privatefile.Write(j.path, append(b, '\n'))
 		}
+	}
+	if err == nil && j.instead != "" {
+		_ = os.Remove(j.instead) // where it stays, --undo finds that nothing is left of it
+		j.instead = ""
 	}
 	if err != nil {
 		return &Error{Msg: "what was done cannot be written down: " + err.Error(), Next: "make " + filepath.Dir(j.path) + " writable for you alone, then run it again", Err: err}
@@ -151,13 +176,15 @@ func (j *Journal) Unfinished(wanted string) bool {
 // Began is when the run started.
 func (j *Journal) Began() time.Time { return j.rec.Began }
 
-// PlanUndo is the plan that takes the run back, last step first.
+// PlanUndo is the plan that takes the run back, last step first. With j as the
+// record of the plan's run, what was taken back is struck out as it goes.
 func (a *Account) PlanUndo(j *Journal) (*Plan, error) {
 	name, err := ParseName(j.rec.Role)
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Command: j.rec.Command, Role: name, Exists: true,
+	j.back = true
+	p := &Plan{Command: j.rec.Command, Role: name, Exists: true, undoes: true,
 		Title: fmt.Sprintf("take back `role %s %s` of %s", j.rec.Command, j.rec.Role, j.rec.Began.Local().Format("2006-01-02 15:04:05"))}
 	for _, u := range slices.Backward(j.rec.Undo) {
 		c, ok := callOf(u.Action)
@@ -173,8 +200,8 @@ func (a *Account) PlanUndo(j *Journal) (*Plan, error) {
 	return a.finish(p), nil
 }
 
-// Forget removes the record, after its undoing.
-func (j *Journal) Forget() error {
+// forget removes the record, after its undoing.
+func (j *Journal) forget() error {
 	if err := os.Remove(j.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

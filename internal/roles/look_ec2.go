@@ -31,6 +31,8 @@ func (i instance) usable() bool {
 	return slices.Contains([]string{"pending", "running", "stopping", "stopped"}, i.state)
 }
 
+func (i instance) stopped() bool { return i.state == "stopping" || i.state == "stopped" }
+
 func instanceOf(i types.Instance) instance {
 	out := instance{id: aws.ToString(i.InstanceId), metadata: i.MetadataOptions}
 	if i.State != nil {

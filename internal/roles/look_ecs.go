@@ -3,6 +3,7 @@ package roles
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,6 +15,9 @@ import (
 // be active.
 func (a *Account) taskDefinition(ctx context.Context, text string) (*types.TaskDefinition, []types.Tag, error) {
 	if err := a.needsRegion(); err != nil {
+		return nil, nil, err
+	}
+	if err := a.Owns(text); err != nil {
 		return nil, nil, err
 	}
 	a.reads.add(may("ecs:DescribeTaskDefinition", "*")) // it takes no resource
@@ -106,12 +110,13 @@ func copyOf(d *types.TaskDefinition, tags []types.Tag) *ecs.RegisterTaskDefiniti
 	}
 }
 
-// ownTags leaves out those of AWS, which nobody may set.
+// ownTags leaves out those of AWS, which nobody may set; sorted by key.
 func ownTags(tags []types.Tag) (own []types.Tag) {
 	for _, t := range tags {
 		if !strings.HasPrefix(strings.ToLower(aws.ToString(t.Key)), "aws:") {
 			own = append(own, t)
 		}
 	}
+	slices.SortFunc(own, func(x, y types.Tag) int { return compareText(aws.ToString(x.Key), aws.ToString(y.Key)) })
 	return own
 }

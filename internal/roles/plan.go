@@ -20,6 +20,16 @@ type Plan struct {
 	Steps       []Step   // none: all is as wanted
 
 	Needs []Permission // of the caller, for looking and for the steps
+
+	undoes bool // it takes an earlier run back
+}
+
+// UndoCommand is what to type to take a run of the plan back.
+func (p *Plan) UndoCommand() string {
+	if p.Command == "run" { // its arguments are not the role's name
+		return "rolecall role run --role " + p.Role.String() + " --undo"
+	}
+	return "rolecall role " + p.Command + " " + p.Role.String() + " --undo"
 }
 
 // Step is one call, or one wait.
@@ -39,7 +49,7 @@ type Step struct {
 	// has done just this.
 	already func(ctx context.Context) (bool, error)
 	// hidden are values of Input that are not shown: environment variables of
-	// containers, which may be secrets.
+	// containers, and options of their log drivers, which may be secrets.
 	hidden bool
 }
 
@@ -74,7 +84,7 @@ func fixed(all ...Undo) func(any) []Undo { return func(any) []Undo { return all 
 func (s Step) Waits() bool { return s.wait != nil }
 
 // ShownInput is the call's input as JSON without what is not set, and without
-// the values of environment variables.
+// the values that may be secrets.
 func (s Step) ShownInput() json.RawMessage {
 	if s.Input == nil {
 		return nil
@@ -101,7 +111,8 @@ func (s Step) ShownInput() json.RawMessage {
 // Hidden stands for a value that is copied and not shown.
 const Hidden = "(copied)"
 
-// hideValues blanks what containers get as environment.
+// hideValues blanks what containers get as environment, and the options of log
+// drivers and volumes, where tokens and passwords stand.
 func hideValues(v any) {
 	switch v := v.(type) {
 	case []any:
@@ -110,15 +121,21 @@ func hideValues(v any) {
 		}
 	case map[string]any:
 		for key, one := range v {
-			list, ok := one.([]any)
-			if key != "Environment" || !ok {
-				hideValues(one)
-				continue
-			}
-			for _, pair := range list {
-				if p, ok := pair.(map[string]any); ok {
-					p["Value"] = Hidden
+			list, isList := one.([]any)
+			options, isMap := one.(map[string]any)
+			switch {
+			case key == "Environment" && isList:
+				for _, pair := range list {
+					if p, ok := pair.(map[string]any); ok {
+						p["Value"] = Hidden
+					}
 				}
+			case (key == "Options" || key == "DriverOpts") && isMap:
+				for name := range options {
+					options[name] = Hidden
+				}
+			default:
+				hideValues(one)
 			}
 		}
 	}

@@ -154,7 +154,7 @@ func namesService(st statement, principals []string) bool {
 // out; others are taken to hold.
 func (a *Account) conditionRefusal(c map[string]map[string][]string, t serviceTrust) string {
 	for operator, keys := range c {
-		if strings.HasSuffix(operator, "IfExists") {
+		if strings.HasSuffix(operator, "IfExists") || strings.Contains(operator, "Not") || operator == "Null" {
 			continue
 		}
 		for key, wanted := range keys {

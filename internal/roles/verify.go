@@ -48,7 +48,7 @@ func (a *Account) roleChecks(ctx context.Context, n Name, s Service) (c checks, 
 	}
 	c.ok("role", "%s is there", r.ARN)
 	if why := a.refusal(r.Trust, s); why != "" {
-		c.bad(checkFailed, "trust", fmt.Sprintf("rolecall role create %s --for %s --apply", r.Name, s), "%s", why)
+		c.bad(checkFailed, "trust", fmt.Sprintf("rolecall role create %s --for %s", r.Name, s), "%s", why)
 	} else {
 		t, _ := trustOf(s, a.Partition)
 		c.ok("trust", "it lets %s assume the role", t.principal)

@@ -17,6 +17,9 @@ func (a *Account) VerifyTask(ctx context.Context, n Name, text string) ([]Check,
 	if err := a.needsRegion(); err != nil {
 		return nil, err
 	}
+	if err := a.Owns(text); err != nil {
+		return nil, err
+	}
 	c, r, err := a.roleChecks(ctx, n, ECSTask)
 	if err != nil || r == nil {
 		return c, err

@@ -45,8 +45,8 @@ func backoff(f failure, r float64) time.Duration {
 		first = throttledStart
 	case f.left <= 0 && f.count <= coldAttempts:
 		limit, least = coldCap, 0.75
-	case f.left > 0 && f.left < soonLeft:
-		limit = backoffCapSoon
+	case f.left > 0 && f.left < soonLeft: // there is an attempt before the end, however long it has failed
+		limit = min(backoffCapSoon, max(f.left/2, attemptSpacing/2))
 	}
 	wait := limit
 	if n := f.count - 1; n < 10 {

@@ -91,6 +91,8 @@ func TestBackoff(t *testing.T) {
 		{"fourth, warm", failure{creds.Unavailable, 4, time.Hour, 0}, 4 * time.Second, 8 * time.Second},
 		{"hundredth, warm", failure{creds.Unavailable, 100, time.Hour, 0}, 30 * time.Second, time.Minute},
 		{"hundredth, soon to end", failure{creds.Unavailable, 100, 4 * time.Minute, 0}, 7500 * time.Millisecond, 15 * time.Second},
+		{"third, 3.8 s before the end", failure{creds.Unavailable, 3, 3800 * time.Millisecond, 0}, 950 * time.Millisecond, 1900 * time.Millisecond},
+		{"hundredth, just before the end", failure{creds.Unavailable, 100, 100 * time.Millisecond, 0}, 250 * time.Millisecond, 500 * time.Millisecond},
 		{"fifth, cold", failure{creds.Unavailable, 5, 0, 0}, time.Second, 2 * time.Second},
 		{"hundredth, cold", failure{creds.Unavailable, 100, 0, 0}, 30 * time.Second, time.Minute},
 		{"throttled", failure{creds.Throttled, 1, time.Hour, 0}, 2500 * time.Millisecond, 5 * time.Second},

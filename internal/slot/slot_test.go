@@ -339,6 +339,35 @@ func TestLoginNeededHealsOnceTheFileChanges(t *testing.T) {
 	})
 }
 
+// A refresh that was asked for ahead of time, and failed, is made up for as soon
+// as somebody has signed in, and says when the next one is.
+func TestLoginNeededAheadOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var signedIn atomic.Bool
+		u := &upstream{lifetime: time.Hour}
+		b := newBench(t)
+		b.Configure("x", spec(u))
+		b.mustRead("x")
+		u.set(func() {
+			u.fail = &creds.RetrieveError{Code: creds.LoginRequired, Msg: "signed out", Changed: signedIn.Load}
+		})
+		if err := b.Slot("x").Refresh(context.Background()); err == nil {
+			t.Fatal("refreshed")
+		}
+		time.Sleep(5 * time.Minute)
+		v := b.Slot("x").Snapshot()
+		if n := u.count(); n > 2 || v.Failure == nil || !v.Failure.NextTry.Equal(v.RefreshAt) || time.Until(v.RefreshAt) < 10*time.Minute {
+			t.Errorf("%d attempts, %+v, refresh at %v", n, v.Failure, v.RefreshAt)
+		}
+		u.set(func() { u.fail = nil })
+		signedIn.Store(true)
+		time.Sleep(1100 * time.Millisecond)
+		if v := b.Slot("x").Snapshot(); v.Failure != nil || u.count() != 3 {
+			t.Errorf("%d attempts, %+v", u.count(), v.Failure)
+		}
+	})
+}
+
 func TestClockSteps(t *testing.T) {
 	trueTime := func() time.Time { return time.Now().Round(0) } // upstream's clock is right
 	for _, step := range []time.Duration{time.Hour, -time.Hour, 30 * time.Hour} {

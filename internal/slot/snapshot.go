@@ -56,8 +56,10 @@ func (s *Slot) Snapshot() Snapshot {
 		}
 	}
 	if e := s.last; e != nil {
-		v.Failure = &Failure{Code: e.Code, Msg: e.Msg, Hint: e.Hint, MFA: e.MFA, At: s.lastAt, InARow: s.fails,
-			NextTry: now.Wall.Add(max(0, s.next.Boot-now.Boot))}
+		v.Failure = &Failure{Code: e.Code, Msg: e.Msg, Hint: e.Hint, MFA: e.MFA, At: s.lastAt, InARow: s.fails, NextTry: v.RefreshAt}
+		if v.RefreshAt.IsZero() {
+			v.Failure.NextTry = now.Wall.Add(max(0, s.next.Boot-now.Boot))
+		}
 	}
 	return v
 }

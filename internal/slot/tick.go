@@ -36,7 +36,7 @@ func (s *Slot) tick(now Moment) time.Duration {
 		s.join(false)
 		return longestTick
 	}
-	if due <= 0 && last != nil && last.Changed != nil {
+	if last != nil && last.Changed != nil { // also when somebody asked ahead of time
 		if s.causeGone(last, now) {
 			s.join(true)
 			return longestTick

@@ -14,6 +14,7 @@ import (
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
+	"rolecall/internal/typed"
 )
 
 // Bounds on the length of an MFA session: STS API reference, GetSessionToken.
@@ -26,7 +27,7 @@ const (
 // leastLeft is the life that an MFA session needs to be used once more.
 const leastLeft = time.Minute
 
-// Sessions keeps MFA sessions under a key that names device, keys and length.
+// Sessions keeps MFA sessions under a key that names device and keys.
 // Update is that of the store: what is kept when fresh approves of it, else
 // what fetch brings, which is then kept.
 type Sessions interface {
@@ -57,7 +58,8 @@ func (errSignedIn) Error() string { return "signed in" }
 // MFA set, another code may help.
 func (r *Resolver) SignIn(ctx context.Context, text, serial, code string, renew bool) (until time.Time, err error) {
 	if !wellFormed(code) {
-		return time.Time{}, &creds.RetrieveError{Code: creds.LoginRequired, MFA: serial, Msg: "that is no code of an MFA device: it has six digits"}
+		return time.Time{}, &creds.RetrieveError{Code: creds.LoginRequired, MFA: serial, Msg: "that is no code of an MFA device: it has six digits",
+			Hint: "give the one that the device shows now"}
 	}
 	s, err := r.Resolve(text)
 	if err != nil {
@@ -119,7 +121,9 @@ func (m mfa) required(why string, made int64) *creds.RetrieveError {
 // many profiles use it.
 func (m mfa) session(ctx context.Context, base creds.Credentials) (creds.Credentials, error) {
 	length := min(max(m.r.cfg.MFASession, leastSession), mostSession)
-	return m.once(ctx, fmt.Sprintf("keys=%s %d", base.AccessKeyID, int(length.Seconds())), func(ctx context.Context, code creds.Secret) (creds.Credentials, error) {
+	// How long it lives is no part of the key: one that is good serves whoever
+	// would have asked for another length.
+	return m.once(ctx, "keys="+base.AccessKeyID, func(ctx context.Context, code creds.Secret) (creds.Credentials, error) {
 		client, err := m.r.stsClient(m.sts, base)
 		if err != nil {
 			return creds.Credentials{}, err
@@ -180,7 +184,7 @@ func (m mfa) command() string {
 	if m.profile == "" {
 		return "rolecall load SOURCE"
 	}
-	return "rolecall login " + m.profile
+	return "rolecall login " + typed.Word(m.profile)
 }
 
 // signIn is the session as it was when it was last used.

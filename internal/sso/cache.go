@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -71,10 +72,13 @@ func (c Cache) write(path string, text []byte) error {
 	return privatefile.Write(path, text)
 }
 
-// Check says why nothing could be written.
-func (c Cache) Check() error {
+// Check says why a session's token could not be written.
+func (c Cache) Check(s Session) error {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return err
+	}
+	if info, err := os.Lstat(c.TokenPath(s)); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a directory", c.TokenPath(s))
 	}
 	f, err := os.CreateTemp(c.dir, ".rolecall-*")
 	if err != nil {

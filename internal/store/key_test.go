@@ -208,3 +208,18 @@ func TestNoKeychainWhereEverythingIsInOneDirectory(t *testing.T) {
 		t.Error("the user's own keychain would be used by tests")
 	}
 }
+
+func FuzzGivenKey(f *testing.F) {
+	for _, seed := range []string{string(key(9)), strings.Repeat("09", 32) + "\n", "CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=", "_____________________________________8", "", "\n", "short", strings.Repeat("9", 64) + "9"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		k, err := givenKey(KeyFromFile, "key", text, "fix")
+		if (err == nil) != (len(k.Bytes) == KeySize) {
+			t.Errorf("%d bytes of %q, %v", len(k.Bytes), text, err)
+		}
+		if err != nil && len(text) > 10 && strings.Contains(err.Error(), string(text)) {
+			t.Errorf("the text is in %v", err)
+		}
+	})
+}

@@ -2,7 +2,10 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -31,7 +34,7 @@ type Shared struct {
 
 // Open opens the files, and the server where one is named; it asks neither for
 // anything yet. The error says why there is nothing to keep credentials in:
-// fs.ErrNotExist where there is no key so far and c.Key.Make is off. Close it in
+// fs.ErrNotExist where c.Key.Make is off and there is no key, or no directory, so far. Close it in
 // the end.
 func Open(c SharedConfig) (*Shared, error) {
 	key, err := OpenKey(c.Key)
@@ -43,8 +46,9 @@ func Open(c SharedConfig) (*Shared, error) {
 		return nil, err
 	}
 	s := &Shared{Key: key}
-	s.File, s.FileErr = NewFile(FileConfig{Dir: c.Key.Dir, Sealer: sealer, Warn: c.Key.Warn})
-	if s.File != nil && c.Key.Make { // who only looks leaves everything as it is
+	if _, err := os.Stat(c.Key.Dir); err != nil && !c.Key.Make {
+		s.FileErr = err // who only looks leaves everything as it is
+	} else if s.File, s.FileErr = NewFile(FileConfig{Dir: c.Key.Dir, Sealer: sealer, Warn: c.Key.Warn}); s.File != nil && c.Key.Make {
 		s.File.sweep(time.Now())
 	}
 	if c.Fleet.URL != "" {
@@ -52,10 +56,13 @@ func Open(c SharedConfig) (*Shared, error) {
 		s.Fleet, s.FleetErr = NewRedis(c.Fleet)
 	}
 	if s.File == nil && s.Fleet == nil {
-		if s.FleetErr != nil {
-			return nil, fmt.Errorf("%w; and %w", s.FileErr, s.FleetErr)
+		switch {
+		case s.FleetErr == nil:
+			return nil, s.FileErr
+		case !c.Key.Make && errors.Is(s.FileErr, fs.ErrNotExist): // which is no fault
+			return nil, s.FleetErr
 		}
-		return nil, s.FileErr
+		return nil, fmt.Errorf("%w; and %w", s.FileErr, s.FleetErr)
 	}
 	return s, nil
 }

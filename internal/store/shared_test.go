@@ -319,6 +319,33 @@ func TestCancelledFetchIsNoFailure(t *testing.T) {
 	}
 }
 
+// Who only looks makes nothing, also where the key comes from elsewhere.
+func TestLookingMakesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "given")
+	if err := os.WriteFile(path, key(1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, getenv := range []func(string) string{env(), env("ROLECALL_STORE_KEY_FILE", path)} {
+		c := SharedConfig{Key: KeyConfig{Dir: filepath.Join(t.TempDir(), "state", "store"), Getenv: getenv}}
+		if _, err := Open(c); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%v", err)
+		}
+		if _, err := os.Stat(filepath.Dir(c.Key.Dir)); err == nil {
+			t.Error("a directory was made")
+		}
+		c.Fleet.URL = "redis://127.0.0.1:1"
+		if s, err := Open(c); getenv("ROLECALL_STORE_KEY_FILE") != "" && (err != nil || s.File != nil || s.Fleet == nil) {
+			t.Errorf("without the server: %+v, %v", s, err)
+		} else if err == nil {
+			s.Close()
+		}
+		c.Fleet.URL = "redis://a,b"
+		if _, err := Open(c); getenv("ROLECALL_STORE_KEY_FILE") != "" && (err == nil || errors.Is(err, fs.ErrNotExist)) {
+			t.Errorf("a faulty URL: %v", err)
+		}
+	}
+}
+
 func TestKeyFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "key")

