@@ -215,6 +215,35 @@ func TestSecondDenialDropsWhatIsKept(t *testing.T) {
 	kept(false)
 }
 
+// What another process was given between two denials makes them no row.
+func TestDenialsWithAnAnswerBetween(t *testing.T) {
+	dir, now := t.TempDir(), time.Now().Add(-10*time.Minute)
+	f := newFile(t, dir, func(c *FileConfig) { c.Now = func() time.Time { return now } })
+	deny := func() {
+		t.Helper()
+		if _, _, err := f.Update(t.Context(), "dev", none, fails(creds.AccessDenied)); err == nil {
+			t.Error("not denied")
+		}
+	}
+	deny()
+	now = time.Now()
+	var u upstream
+	update(t, newFile(t, dir), all, u.fetch)
+	if _, fetched := update(t, f, all, u.fetch); fetched {
+		t.Fatal("what the other process was given is not taken")
+	}
+	deny()
+	if _, _, ok := f.Peek("dev"); !ok {
+		t.Error("dropped at the first denial since")
+	}
+	now = now.Add(time.Minute)
+	update(t, f, all, u.fetch) // kept before the denial: it says nothing
+	deny()
+	if _, _, ok := f.Peek("dev"); ok {
+		t.Error("kept after the second denial")
+	}
+}
+
 func TestBusy(t *testing.T) {
 	f := newFile(t, t.TempDir())
 	if f.Busy("dev") {
