@@ -343,9 +343,10 @@ func TestListAndClear(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	stranger := filepath.Join(dir, "notes.txt")
-	if err := os.WriteFile(stranger, nil, 0o600); err != nil {
-		t.Fatal(err)
+	for _, stranger := range []string{"notes.txt", "notes" + entryExt} { // neither shown nor removed
+		if err := os.WriteFile(filepath.Join(dir, stranger), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	other := newFile(t, dir, func(c *FileConfig) { c.Sealer = newSealer(t, 2) })
 	l, err := other.List()
@@ -363,7 +364,7 @@ func TestListAndClear(t *testing.T) {
 		t.Errorf("%d, %v", n, err)
 	}
 	files, err := os.ReadDir(dir)
-	if err != nil || len(files) != 1 || files[0].Name() != "notes.txt" {
+	if err != nil || len(files) != 2 || files[0].Name() != "notes"+entryExt || files[1].Name() != "notes.txt" {
 		t.Errorf("left: %v, %v", files, err)
 	}
 	if n, err := Wipe(filepath.Join(dir, "none")); n != 0 || err != nil {
