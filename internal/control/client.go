@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"syscall"
+	"time"
 
 	"rolecall/internal/creds"
 )
@@ -33,9 +34,20 @@ func NewClient(path string) *Client {
 	}}}
 }
 
-// Status asks for all there is to tell.
+// statusTime is what a daemon gets that is busy; one that works waits for nobody
+// to tell its status.
+const statusTime = 5 * time.Second
+
+// Status asks for all there is to tell, of a daemon that hangs for 5 s.
 func (c *Client) Status(ctx context.Context) (s Status, err error) {
-	return s, c.do(ctx, http.MethodGet, "/v1/status", nil, &s)
+	limited, cancel := context.WithTimeout(ctx, statusTime)
+	defer cancel()
+	err = c.do(limited, http.MethodGet, "/v1/status", nil, &s)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		err = &creds.RetrieveError{Code: creds.Unavailable, Msg: "the daemon has not answered at its socket for " + statusTime.String(),
+			Hint: "is it stopped, or does it hang? look at its log, and start it anew", Err: err}
+	}
+	return s, err
 }
 
 // Load fills a slot. A result with Err set says that the load failed, and that

@@ -53,6 +53,16 @@ func (d *denials) told(key string, err error, now time.Time) (drop bool) {
 	return drop
 }
 
+// given takes what another process was given at that time: then what was denied
+// before is no longer so.
+func (d *denials) given(key string, at time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n, ok := d.of[key]; ok && at.After(n.told) {
+		delete(d.of, key)
+	}
+}
+
 // lasting says whether told has said to drop what is kept, and upstream has given
 // nothing since.
 func (d *denials) lasting(key string) bool {

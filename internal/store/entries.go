@@ -41,7 +41,7 @@ func (f *File) List() ([]Entry, error) {
 	var all []Entry
 	for _, file := range files {
 		name, isEntry := strings.CutSuffix(file.Name(), entryExt)
-		if !isEntry || strings.HasPrefix(name, ".") {
+		if !isEntry || !isName(name) {
 			continue
 		}
 		if e, ok := f.entry(name); ok {

@@ -132,6 +132,7 @@ func (f *File) fresh(name string, fresh func(creds.Credentials) bool) (creds.Cre
 	if err != nil || !fresh(e.c) {
 		return creds.Credentials{}, false
 	}
+	f.denied.given(name, e.stored)
 	return e.c, true
 }
 

@@ -92,6 +92,7 @@ func (r *Redis) Update(ctx context.Context, key string, fresh func(creds.Credent
 	v := &visit{Redis: r, name: r.sealer.Name(key), fresh: fresh}
 	if !r.denied.lasting(v.name) {
 		if c, ok := v.look(ctx); ok {
+			r.denied.given(v.name, c.ObservedAt)
 			return c, false, nil
 		}
 	}

@@ -215,6 +215,35 @@ func TestSecondDenialDropsWhatIsKept(t *testing.T) {
 	kept(false)
 }
 
+// What another process was given between two denials makes them no row.
+func TestDenialsWithAnAnswerBetween(t *testing.T) {
+	dir, now := t.TempDir(), time.Now().Add(-10*time.Minute)
+	f := newFile(t, dir, func(c *FileConfig) { c.Now = func() time.Time { return now } })
+	deny := func() {
+		t.Helper()
+		if _, _, err := f.Update(t.Context(), "dev", none, fails(creds.AccessDenied)); err == nil {
+			t.Error("not denied")
+		}
+	}
+	deny()
+	now = time.Now()
+	var u upstream
+	update(t, newFile(t, dir), all, u.fetch)
+	if _, fetched := update(t, f, all, u.fetch); fetched {
+		t.Fatal("what the other process was given is not taken")
+	}
+	deny()
+	if _, _, ok := f.Peek("dev"); !ok {
+		t.Error("dropped at the first denial since")
+	}
+	now = now.Add(time.Minute)
+	update(t, f, all, u.fetch) // kept before the denial: it says nothing
+	deny()
+	if _, _, ok := f.Peek("dev"); ok {
+		t.Error("kept after the second denial")
+	}
+}
+
 func TestBusy(t *testing.T) {
 	f := newFile(t, t.TempDir())
 	if f.Busy("dev") {
@@ -314,9 +343,10 @@ func TestListAndClear(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	stranger := filepath.Join(dir, "notes.txt")
-	if err := os.WriteFile(stranger, nil, 0o600); err != nil {
-		t.Fatal(err)
+	for _, stranger := range []string{"notes.txt", "notes" + entryExt} { // neither shown nor removed
+		if err := os.WriteFile(filepath.Join(dir, stranger), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	other := newFile(t, dir, func(c *FileConfig) { c.Sealer = newSealer(t, 2) })
 	l, err := other.List()
@@ -334,7 +364,7 @@ func TestListAndClear(t *testing.T) {
 		t.Errorf("%d, %v", n, err)
 	}
 	files, err := os.ReadDir(dir)
-	if err != nil || len(files) != 1 || files[0].Name() != "notes.txt" {
+	if err != nil || len(files) != 2 || files[0].Name() != "notes"+entryExt || files[1].Name() != "notes.txt" {
 		t.Errorf("left: %v, %v", files, err)
 	}
 	if n, err := Wipe(filepath.Join(dir, "none")); n != 0 || err != nil {

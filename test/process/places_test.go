@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -150,6 +151,49 @@ func TestDevFull(t *testing.T) {
 	if err := errors.Join(c.Process.Signal(os.Interrupt), c.Wait()); err != nil {
 		t.Error(err)
 	}
+}
+
+// A daemon that hangs is waited for as long as any process that does, and then
+// what is kept, or the source, answers.
+func TestProcessBesideADaemonThatHangs(t *testing.T) {
+	w := world.New(t, fakeaws.Config{Lifetime: time.Hour})
+	d := w.ServeWith(world.Options{Plain: true}, "--load", "dev")
+	first := keyOf(t, output(t, rolecall(t, w, "process", "prod"))) // by the daemon
+	d.Signal(syscall.SIGSTOP)
+	defer d.Signal(syscall.SIGCONT)
+	var wg sync.WaitGroup
+	for _, args := range [][]string{{"process", "prod"}, {"process", "staging"}, {"process"}, {"status"}} {
+		c := rolecall(t, w, args...)
+		wg.Go(func() {
+			began := time.Now()
+			out, err := c.CombinedOutput()
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("%q: after %v", args, took)
+			}
+			switch {
+			case len(args) == 1: // nobody else knows the answer
+				if err == nil || !strings.Contains(string(out), "the daemon has not answered at its socket") || !strings.Contains(string(out), "hint: ") {
+					t.Errorf("%q: %v: %s", args, err, out)
+				}
+			case err != nil || (keyOf(t, out) == first) != (args[1] == "prod"):
+				t.Errorf("%q: %v", args, err)
+			}
+		})
+	}
+	wg.Wait()
+	began := time.Now()
+	if key := keyOf(t, output(t, rolecall(t, w, "process", "prod"))); key != first || time.Since(began) > time.Second {
+		t.Errorf("waited once more: %v", time.Since(began))
+	}
+}
+
+func output(t *testing.T, c *exec.Cmd) []byte {
+	t.Helper()
+	out, err := c.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // The aws CLI itself, many at once, with rolecall as its credential_process.
