@@ -217,12 +217,22 @@ func FuzzExplain(f *testing.F) {
 		if again := flatten(flatten(text)); again != flatten(text) && !strings.Contains(text, "\x1b") {
 			t.Errorf("flatten is not steady: %q", text)
 		}
-		for _, r := range ExplainResults(text) {
-			if strings.Contains(r.Summary, "\x1b") {
-				t.Error("an escape of the text is in the summary")
-			}
+		if r, ok := saidBy(text); ok && (strings.Contains(fmt.Sprint(r), "\x1b") || strings.HasPrefix(r.Cause, "php-fpm.")) {
+			t.Errorf("%+v", r)
 		}
 	})
+}
+
+// A program that is run by hand is none of php-fpm's, whatever its words.
+func TestSaidByAProgram(t *testing.T) {
+	t.Parallel()
+	r, ok := saidBy("cURL error 28: Connection timed out after 1000 milliseconds")
+	if !ok || r.Cause != "imds.throttled" || len(r.Fixes) == 0 {
+		t.Errorf("%+v", r)
+	}
+	if r, ok := saidBy("all is well"); ok {
+		t.Errorf("%+v", r)
+	}
 }
 
 // One cause is told once, and a guess from a program's words is no second fault.
