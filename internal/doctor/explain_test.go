@@ -134,6 +134,10 @@ func pasted() [][3]string {
 		{"invalid full URI for ECS provider (URI did not refer to the loopback interface): http://host.docker.internal:4144/", "rust.host", "container.host"},
 		{"dial tcp 169.254.170.23:80: connect: connection refused", "eks.unreachable", "container.refused"},
 		{"{\"code\":\"InvalidIdInRequest\",\"message\":\"CredentialsV2Request: Credentials not found\",\"HTTPErrorCode\":400}", "ecs.gone", "container.not-found"},
+		{"CredentialsProviderError: Profile dev credential_process returned invalid JSON.", "python.process", "profile.process-failed"},
+		{"get credentials: failed to refresh cached credentials, process provider error: error in credential_process: exit status 1", "python.process", "profile.process-failed"},
+		{"CredentialsProviderError: Detected a cycle attempting to resolve credentials for profile a. Profiles visited: a, b", "aws.profile-chain", "profile.source-missing"},
+		{"EcsContainer was specified as the credential_source, but 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI' was not set", "js.container-unset", "env.lost"},
 		{"ECS was unable to assume the role 'arn:aws:iam::123456789012:role/app' that was provided for this task.", "ecs.role", "role.trust"},
 	}
 }
