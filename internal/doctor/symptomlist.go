@@ -125,7 +125,7 @@ func symptomsOfOthers(t causeTable) []Symptom {
 		{"js.timeout", "TimeoutError from instance metadata service / connect ETIMEDOUT 169.254.169.254:80", "JavaScript",
 			[][]string{{"timeouterror from instance metadata service"}, {"etimedout 169.254.169.254"}, {"ehostunreach 169.254.169.254"}, {"econnrefused 169.254.169.254"}, {"error response received from instance metadata service"}, {"unable to connect to instance metadata service"}, {"timeouterror", "credential-provider-imds"}, {"ec2 metadata rolename request returned error"}, {"ec2 metadata token request returned error"}},
 			t.of("noec2", "lost", "hop", "throttle")},
-		{"js.container-unset", "The container metadata credential provider cannot be used unless the AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI environment variable is set", "JavaScript",
+		{"js.container-unset", "The container metadata credential provider cannot be used unless the AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI environment variable is set", "JavaScript, Go",
 			[][]string{{"the container metadata credential provider cannot be used unless"}, {"ecscontainer was specified as the credential_source, but"}},
 			t.of("lost", "empty")},
 		{"go.imds", "no EC2 IMDS role found, operation error ec2imds: GetMetadata, …", "Go",
