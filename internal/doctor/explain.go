@@ -162,26 +162,3 @@ func Ended(name, how, said string) Check {
 		return []Result{r}
 	}}
 }
-
-// Confirmed is the report where what was seen of a program goes before what it
-// said itself, which is a guess: the same cause is told once, and another one is
-// no second fault.
-func (r Report) Confirmed() Report {
-	said := slices.IndexFunc(r.Results, func(res Result) bool { return res.Check == checkProgram && res.Outcome == Failed })
-	seen := slices.IndexFunc(r.Results, func(res Result) bool { return res.Check != checkProgram && res.Outcome == Failed })
-	if said < 0 || seen < 0 {
-		return r
-	}
-	results := slices.Clone(r.Results)
-	same := slices.IndexFunc(results, func(res Result) bool { return res.Check != checkProgram && res.Cause == results[said].Cause })
-	if same < 0 {
-		results[said].Outcome = Warning
-	} else {
-		how, _, _ := strings.Cut(results[said].Summary, "; most likely")
-		title := strings.TrimPrefix(results[said].Evidence[0].Text, "the text is: ")
-		results[same].Evidence = append(slices.Clone(results[same].Evidence), Evidence{Text: how + ", and said so itself: " + title})
-		results = slices.Delete(results, said, said+1)
-	}
-	r.Results = results
-	return r.Sorted()
-}
