@@ -28,6 +28,12 @@ func (r Report) Confirmed() Report {
 	if slot >= 0 && endpoint >= 0 {
 		r.confirm(slot, endpoint, r.Results[endpoint].Summary)
 	}
+	all := slices.Clone(r.Results)
+	r.Results = slices.DeleteFunc(r.Results, func(res Result) bool { // what is fragile, and has broken
+		return res.Outcome == Warning && slices.ContainsFunc(all, func(f Result) bool {
+			return f.Outcome == Failed && f.Cause == res.Cause && f.Target == res.Target
+		})
+	})
 	return r.Sorted()
 }
 

@@ -258,6 +258,7 @@ func TestConfirmed(t *testing.T) {
 		{[]Result{said("The config profile (x) could not be found")}, 1, 0, "the text is"},
 		{[]Result{seen, said("hello")}, 1, 1, "seen"},
 		{[]Result{seen}, 1, 0, "seen"},
+		{[]Result{seen, {Outcome: Warning, Cause: "chain.empty"}, {Outcome: Warning, Cause: "chain.empty", Target: "another"}}, 1, 1, "seen"},
 		{[]Result{{Outcome: Failed, Cause: "daemon.slot-empty", Summary: "empty"}, {Outcome: Failed, Cause: "container.not-found", Summary: "no such"}}, 1, 0, "no such"},
 		{[]Result{{Outcome: Warning, Cause: "daemon.slot-failing"}, {Outcome: Failed, Cause: "container.unavailable", Evidence: []Evidence{{Text: "seen"}}}}, 1, 1, "seen"},
 		{nil, 0, 0, ""},
