@@ -98,7 +98,7 @@ func (a *app) diagnose(ctx context.Context, checks []doctor.Check, f *doctorFlag
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return a.showReport(r, f)
+	return a.showReport(r.Confirmed(), f)
 }
 
 // showReport is diagnose for results that are there already.

@@ -87,11 +87,7 @@ func (a *app) doctorRun(ctx context.Context, args []string, f *doctorFlags) erro
 	if errors.As(err, &ended) {
 		how = strings.Replace(ended.String(), "exit status", "exit code", 1)
 	}
-	r := doctor.Run(ctx, append(doctor.Inspect(p, a.doctorConfig(f)), doctor.Ended(args[0], how, said.String())))
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return a.showReport(r.Confirmed(), f)
+	return a.diagnose(ctx, append(doctor.Inspect(p, a.doctorConfig(f)), doctor.Ended(args[0], how, said.String())), f)
 }
 
 // watchProgram looks again and again at a running program; the function it

@@ -122,16 +122,16 @@ func flatten(text string) string {
 	return b.String()
 }
 
-// ExplainResults are the symptoms of a text as results, for the same report.
-func ExplainResults(text string) []Result {
-	var results []Result
+// saidBy is what the best match in a program's words means. A program that is
+// run by hand is none of php-fpm's.
+func saidBy(text string) (Result, bool) {
 	for _, s := range Explain(text) {
-		r := Result{Check: "explain", Target: s.SDKs, Outcome: Failed, Cause: s.Causes[0].Cause, Summary: s.Causes[0].Text,
-			Evidence: []Evidence{{Text: "the text is: " + s.Title}}}
-		if len(results) > 0 {
-			r.Outcome = Warning // the best match is the answer
+		causes := slices.DeleteFunc(s.Causes, func(c Likely) bool { return strings.HasPrefix(c.Cause, "php-fpm.") })
+		if len(causes) == 0 {
+			continue
 		}
-		for i, c := range s.Causes {
+		r := Result{Outcome: Failed, Cause: causes[0].Cause, Summary: causes[0].Text, Evidence: []Evidence{{Text: "the text is: " + s.Title}}}
+		for i, c := range causes {
 			word := "most likely: "
 			if i > 0 {
 				word = "else: "
@@ -139,9 +139,9 @@ func ExplainResults(text string) []Result {
 			r.Evidence = append(r.Evidence, Evidence{Text: word + c.Text + "\ntold by: " + c.Tell})
 			r.Fixes = append(r.Fixes, Fix{Text: c.Fix})
 		}
-		results = append(results, r)
+		return r, true
 	}
-	return results
+	return Result{}, false
 }
 
 // checkProgram is the name of Ended's check.
@@ -154,36 +154,11 @@ func Ended(name, how, said string) Check {
 		if how == "" {
 			return []Result{{Outcome: OK, Summary: "it ended well"}}
 		}
-		results := ExplainResults(said)
-		if len(results) == 0 {
-			return []Result{{Outcome: Warning, Cause: "program.failed", Summary: fmt.Sprintf("it ended with %s, and said nothing that doctor knows", how),
-				Fixes: []Fix{{Text: "what it said is above"}}}}
+		r, ok := saidBy(said)
+		if !ok {
+			return []Result{{Outcome: Warning, Cause: "program.failed", Summary: fmt.Sprintf("it ended with %s, and said nothing that doctor knows", how)}}
 		}
-		results[0].Check, results[0].Target = "", "" // of the check itself
-		results[0].Summary = fmt.Sprintf("it ended with %s; most likely: %s", how, results[0].Summary)
-		return results[:1]
+		r.Summary = fmt.Sprintf("it ended with %s; most likely: %s", how, r.Summary)
+		return []Result{r}
 	}}
-}
-
-// Confirmed is the report where what was seen of a program goes before what it
-// said itself, which is a guess: the same cause is told once, and another one is
-// no second fault.
-func (r Report) Confirmed() Report {
-	said := slices.IndexFunc(r.Results, func(res Result) bool { return res.Check == checkProgram && res.Outcome == Failed })
-	seen := slices.IndexFunc(r.Results, func(res Result) bool { return res.Check != checkProgram && res.Outcome == Failed })
-	if said < 0 || seen < 0 {
-		return r
-	}
-	results := slices.Clone(r.Results)
-	same := slices.IndexFunc(results, func(res Result) bool { return res.Check != checkProgram && res.Cause == results[said].Cause })
-	if same < 0 {
-		results[said].Outcome = Warning
-	} else {
-		how, _, _ := strings.Cut(results[said].Summary, "; most likely")
-		title := strings.TrimPrefix(results[said].Evidence[0].Text, "the text is: ")
-		results[same].Evidence = append(slices.Clone(results[same].Evidence), Evidence{Text: how + ", and said so itself: " + title})
-		results = slices.Delete(results, said, said+1)
-	}
-	r.Results = results
-	return r.Sorted()
 }

@@ -134,6 +134,10 @@ func pasted() [][3]string {
 		{"invalid full URI for ECS provider (URI did not refer to the loopback interface): http://host.docker.internal:4144/", "rust.host", "container.host"},
 		{"dial tcp 169.254.170.23:80: connect: connection refused", "eks.unreachable", "container.refused"},
 		{"{\"code\":\"InvalidIdInRequest\",\"message\":\"CredentialsV2Request: Credentials not found\",\"HTTPErrorCode\":400}", "ecs.gone", "container.not-found"},
+		{"CredentialsProviderError: Profile dev credential_process returned invalid JSON.", "python.process", "profile.process-failed"},
+		{"get credentials: failed to refresh cached credentials, process provider error: error in credential_process: exit status 1", "python.process", "profile.process-failed"},
+		{"CredentialsProviderError: Detected a cycle attempting to resolve credentials for profile a. Profiles visited: a, b", "aws.profile-chain", "profile.source-missing"},
+		{"EcsContainer was specified as the credential_source, but 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI' was not set", "js.container-unset", "env.lost"},
 		{"ECS was unable to assume the role 'arn:aws:iam::123456789012:role/app' that was provided for this task.", "ecs.role", "role.trust"},
 	}
 }
@@ -217,12 +221,22 @@ func FuzzExplain(f *testing.F) {
 		if again := flatten(flatten(text)); again != flatten(text) && !strings.Contains(text, "\x1b") {
 			t.Errorf("flatten is not steady: %q", text)
 		}
-		for _, r := range ExplainResults(text) {
-			if strings.Contains(r.Summary, "\x1b") {
-				t.Error("an escape of the text is in the summary")
-			}
+		if r, ok := saidBy(text); ok && (strings.Contains(fmt.Sprint(r), "\x1b") || strings.HasPrefix(r.Cause, "php-fpm.")) {
+			t.Errorf("%+v", r)
 		}
 	})
+}
+
+// A program that is run by hand is none of php-fpm's, whatever its words.
+func TestSaidByAProgram(t *testing.T) {
+	t.Parallel()
+	r, ok := saidBy("cURL error 28: Connection timed out after 1000 milliseconds")
+	if !ok || r.Cause != "imds.throttled" || len(r.Fixes) == 0 {
+		t.Errorf("%+v", r)
+	}
+	if r, ok := saidBy("all is well"); ok {
+		t.Errorf("%+v", r)
+	}
 }
 
 // One cause is told once, and a guess from a program's words is no second fault.
@@ -244,6 +258,9 @@ func TestConfirmed(t *testing.T) {
 		{[]Result{said("The config profile (x) could not be found")}, 1, 0, "the text is"},
 		{[]Result{seen, said("hello")}, 1, 1, "seen"},
 		{[]Result{seen}, 1, 0, "seen"},
+		{[]Result{seen, {Outcome: Warning, Cause: "chain.empty"}, {Outcome: Warning, Cause: "chain.empty", Target: "another"}}, 1, 1, "seen"},
+		{[]Result{{Outcome: Failed, Cause: "daemon.slot-empty", Summary: "empty"}, {Outcome: Failed, Cause: "container.not-found", Summary: "no such"}}, 1, 0, "no such"},
+		{[]Result{{Outcome: Warning, Cause: "daemon.slot-failing"}, {Outcome: Failed, Cause: "container.unavailable", Evidence: []Evidence{{Text: "seen"}}}}, 1, 1, "seen"},
 		{nil, 0, 0, ""},
 	} {
 		r := Report{Results: tt.results}.Sorted().Confirmed()

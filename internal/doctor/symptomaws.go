@@ -31,7 +31,7 @@ func symptomsOfAWS(t causeTable) []Symptom {
 			[][]string{{"multifactorauthentication failed", "mfa one time pass code"}, {"multifactorauthentication failed", "assumerole"}},
 			[]Likely{{"profile.mfa", "the code of the MFA device is wrong, or was used already, or mfa_serial names another device", "rolecall doctor profile NAME", "wait for the next code, and give it: rolecall login NAME"}}},
 		{"aws.profile-chain", "The source profile \"…\" must have credentials / Partial credentials found in assume-role / Infinite loop in credential configuration detected / NoSourceProfileError", "all",
-			[][]string{{"the source profile", "must have credentials"}, {"partial credentials found in assume-role"}, {"infinite loop in credential configuration"}, {"nosourceprofileerror"}, {"but the source_profile does not have credentials"}, {"source_profile", "references profile", "does not exist"}},
+			[][]string{{"the source profile", "must have credentials"}, {"partial credentials found in assume-role"}, {"infinite loop in credential configuration"}, {"detected a cycle attempting to resolve credentials"}, {"credential type source_profile requires role_arn"}, {"nosourceprofileerror"}, {"but the source_profile does not have credentials"}, {"source_profile", "references profile", "does not exist"}},
 			[]Likely{{"profile.source-missing", "source_profile names a profile that is not there or has no credentials, or the profiles go round in a loop", "rolecall doctor profile NAME", "name a profile with credentials of its own in source_profile"}}},
 		{"aws.files", "Unable to parse config file: …/.aws/config", "all",
 			[][]string{{"unable to parse config file"}, {"configparseerror"}, {"invalid credentials ini file"}, {"failed to load shared config file"}},

@@ -24,15 +24,16 @@ type view struct {
 func newView(p Program, resolve lookup) *view {
 	v := &view{Program: p}
 	v.files, v.strict, v.filesErr = p.awsFiles()
-	known := map[string][]netip.Addr{}
+	known := map[string]func() []netip.Addr{}
 	var mu sync.Mutex // guards known; checks run side by side
 	v.resolve = func(host string) []netip.Addr {
 		mu.Lock()
-		defer mu.Unlock()
-		if _, ok := known[host]; !ok {
-			known[host] = resolve(host)
+		if known[host] == nil {
+			known[host] = sync.OnceValue(func() []netip.Addr { return resolve(host) })
 		}
-		return known[host]
+		once := known[host]
+		mu.Unlock()
+		return once()
 	}
 	return v
 }

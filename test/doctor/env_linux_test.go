@@ -68,6 +68,15 @@ func TestBrokenProcesses(t *testing.T) {
 			s.Set("AWS_CONTAINER_CREDENTIALS_FULL_URI=" + s.AWS.ContainerURL("app"))
 			s.Args = []string{"--", "env", "-i", "PATH=" + os.Getenv("PATH"), "AWS_EC2_METADATA_DISABLED=true", "AWS_REGION=eu-west-1", "sh", "-c", "sleep 1; exit 1"}
 		}},
+		{"a token file that only root may read", "container.token-file-unreadable", func(s *Site) {
+			if os.Geteuid() != 0 {
+				s.T.Skip("only root can start a process of another user")
+			}
+			token := s.Write("token", "CANARYworld", 0o600)
+			pid := program(s, append(s.Plain(), "AWS_CONTAINER_CREDENTIALS_FULL_URI="+s.AWS.ContainerURL("app"), "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="+token),
+				"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", tellPID)
+			s.Args = []string{"--pid", fmt.Sprint(pid)}
+		}},
 		{"a container made with the URI of another machine", "container.host", func(s *Site) {
 			dockerd(s, "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://192.0.2.1:4144/creds", "AWS_REGION=eu-west-1", "AWS_EC2_METADATA_DISABLED=true")
 			s.Args = []string{"container", "app"}
@@ -98,6 +107,10 @@ func TestHealthyProcesses(t *testing.T) {
 		}},
 		{"a container with keys", "", func(s *Site) {
 			dockerd(s, "AWS_ACCESS_KEY_ID=AKIAEXAMPLEEXAMPLE00", "AWS_SECRET_ACCESS_KEY=CANARYworld", "AWS_REGION=eu-west-1")
+			s.Args = []string{"container", "app"}
+		}},
+		{"a container whose files cannot be seen", "", func(s *Site) {
+			dockerd(s, "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://169.254.170.23/v1/credentials", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/var/run/secrets/token", "AWS_REGION=eu-west-1")
 			s.Args = []string{"container", "app"}
 		}},
 		{"a program that is run and ends well", "", func(s *Site) {

@@ -131,6 +131,19 @@ func TestBrokenEnvironments(t *testing.T) {
 			s.Set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/CANARYworld", "HTTP_PROXY=http://me:CANARYworld@127.0.0.1:1")
 			s.Args = []string{"--offline", "--sdk", "go"}
 		}},
+		{"a region that is misspelt", "region.invalid", func(s *Site) {
+			container(s, "")
+			s.Set("AWS_REGION=eu-west1")
+		}},
+		{"a profile that stands twice in the config, for Python", "files.strict", func(s *Site) {
+			container(s, "")
+			s.Write("nobody/.aws/config", "[profile dev]\nregion = eu-west-1\n[profile dev]\noutput = json\n", 0o600)
+			s.Args = []string{"--sdk", "python"}
+		}},
+		{"a proxy that catches an emulator on loopback, for Python", "proxy.catches", func(s *Site) {
+			s.Set("AWS_EC2_METADATA_SERVICE_ENDPOINT="+s.AWS.URL(), "AWS_EC2_METADATA_DISABLED=false", "HTTP_PROXY=me:CANARYworld@127.0.0.1:1", "NO_PROXY=127.0.0.0/8")
+			s.Args = []string{"--sdk", "python"}
+		}},
 		{"a program that says what is wrong", "env.keys-expired", func(s *Site) {
 			s.Set(keyPair, secret)
 			s.Args = []string{"--", "sh", "-c", "echo 'An error occurred (ExpiredToken) when calling the ListBuckets operation: The provided token has expired.' >&2; exit 254"}
