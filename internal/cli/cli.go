@@ -127,6 +127,19 @@ const (
 	groupRest   = "rest"
 )
 
+// group is a command that does nothing but hold others.
+func group(c *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknownCommand(c, args[0])
+		}
+		return c.Help()
+	}
+	c.AddCommand(commands...)
+	return c
+}
+
 // unknownCommand names what is nearest to the word.
 func unknownCommand(c *cobra.Command, word string) error {
 	c.SuggestionsMinimumDistance = 2
