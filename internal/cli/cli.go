@@ -115,6 +115,21 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 	add(groupRoles, a.roleCommand())
 	add(groupRest, a.doctorCommand(), a.storeCommand(), a.mockCommand(), a.versionCommand(), a.completionCommand())
 	root.AddCommand(a.ecsCommand())
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Example = "  rolecall help load"
+		help.RunE = func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return unknownCommand(c, rest[0])
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		}
+	}
 	return root
 }
 
