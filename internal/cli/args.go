@@ -17,6 +17,14 @@ func noArgs(c *cobra.Command, args []string) error {
 	return nil
 }
 
+// oneProfile is for commands that take a profile or none.
+func oneProfile(c *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return wrongUsage(fmt.Sprintf("one PROFILE is expected, and not %d", len(args)), c.CommandPath()+" --help")
+	}
+	return nil
+}
+
 // oneSource is for commands that take a source or none.
 func oneSource(c *cobra.Command, args []string) error {
 	if len(args) > 1 {

@@ -115,6 +115,21 @@ needed. Errors go to stderr, with the next command to type as a hint.`,
 	add(groupRoles, a.roleCommand())
 	add(groupRest, a.doctorCommand(), a.storeCommand(), a.mockCommand(), a.versionCommand(), a.completionCommand())
 	root.AddCommand(a.ecsCommand())
+	root.InitDefaultHelpCmd()
+	if help, _, err := root.Find([]string{"help"}); err == nil {
+		help.Example = "  rolecall help load"
+		help.RunE = func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return unknownCommand(c, rest[0])
+			}
+			c.InitDefaultHelpFlag()
+			return c.Help()
+		}
+	}
 	return root
 }
 
@@ -126,6 +141,19 @@ const (
 	groupRoles  = "roles"
 	groupRest   = "rest"
 )
+
+// group is a command that does nothing but hold others.
+func group(c *cobra.Command, commands ...*cobra.Command) *cobra.Command {
+	c.Args = cobra.ArbitraryArgs
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknownCommand(c, args[0])
+		}
+		return c.Help()
+	}
+	c.AddCommand(commands...)
+	return c
+}
 
 // unknownCommand names what is nearest to the word.
 func unknownCommand(c *cobra.Command, word string) error {

@@ -14,21 +14,12 @@ import (
 const configSample = "rolecall config sample"
 
 func (a *app) configCommand() *cobra.Command {
-	c := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "config",
 		Short: "Check the configuration file, print a sample, or its path",
 		Example: `  rolecall config sample | install -D -m 600 /dev/stdin "$(rolecall config path)"
   rolecall config check && rolecall reload`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(c, args[0])
-			}
-			return c.Help()
-		},
-	}
-	c.AddCommand(a.configCheckCommand(), a.configSampleCommand(), a.configPathCommand())
-	return c
+	}, a.configCheckCommand(), a.configSampleCommand(), a.configPathCommand())
 }
 
 func (a *app) configCheckCommand() *cobra.Command {

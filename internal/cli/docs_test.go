@@ -63,7 +63,7 @@ func TestEveryCommandAndFlagIsDocumented(t *testing.T) {
 	sections := sectionsOf(document(t, "docs/commands.md"))
 	eachCommand(commandLine(), func(c *cobra.Command) {
 		words := strings.Fields(c.CommandPath())[1:]
-		if len(words) == 0 {
+		if len(words) == 0 || words[0] == "help" {
 			return
 		}
 		text := sections[words[0]]

@@ -9,7 +9,7 @@ import (
 // ecsCommand takes the command lines of `aws-sso ecs`, for the habit's sake.
 // --server is that of the other commands, and may be HOST:PORT.
 func (a *app) ecsCommand() *cobra.Command {
-	c := &cobra.Command{
+	return group(&cobra.Command{
 		Use:    "ecs",
 		Hidden: true,
 		Short:  "The commands of `aws-sso ecs`: run, load, profile, list, unload",
@@ -17,16 +17,7 @@ func (a *app) ecsCommand() *cobra.Command {
   rolecall ecs load -p dev           # rolecall load dev
   rolecall ecs load -p prod -s       # rolecall load prod --slotted
   rolecall ecs unload -p prod        # rolecall unload --slot prod`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(c, args[0])
-			}
-			return c.Help()
-		},
-	}
-	c.AddCommand(a.ecsRunCommand(), a.ecsLoadCommand(), a.profileCommand(), a.listCommand(), a.ecsUnloadCommand())
-	return c
+	}, a.ecsRunCommand(), a.ecsLoadCommand(), a.profileCommand(), a.listCommand(), a.ecsUnloadCommand())
 }
 
 func (a *app) ecsRunCommand() *cobra.Command {

@@ -47,12 +47,7 @@ One sign-in waits at a time. Ctrl-C leaves everything as it was.`,
   rolecall login --sso-session corp
   rolecall login --sso-session corp --device
   rolecall login --start-url https://d-1234567890.awsapps.com/start --region eu-west-1`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return wrongUsage(fmt.Sprintf("one PROFILE is expected, and not %d", len(args)), c.CommandPath()+" --help")
-			}
-			return nil
-		},
+		Args: oneProfile,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				o.profile = args[0]
@@ -141,6 +136,9 @@ func (a *app) loginSSO(ctx context.Context, o loginOptions, session sso.Session)
 	stop := func() {}
 	c.Tell = func(p login.Pending) {
 		stop()
+		if p.Code != "" && !c.Device {
+			why = "no browser could be opened"
+		}
 		stop = a.showPending(ctx, p, session.Name, why)
 	}
 	done, err := login.SignIn(ctx, c)

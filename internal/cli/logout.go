@@ -29,12 +29,7 @@ Credentials that were handed out stay good until they end; 'rolecall unload --al
 		Example: `  rolecall logout
   rolecall logout --sso-session corp
   rolecall logout --all`,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return wrongUsage(fmt.Sprintf("one PROFILE is expected, and not %d", len(args)), c.CommandPath()+" --help")
-			}
-			return nil
-		},
+		Args: oneProfile,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				o.profile = args[0]

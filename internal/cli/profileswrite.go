@@ -27,14 +27,11 @@ type profilesWrite struct {
 }
 
 func (a *app) profilesCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "profiles",
-		Short: "Write profiles for the roles that SSO gives you",
-		Args:  noArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(a.profilesWriteCommand())
-	return c
+	return group(&cobra.Command{
+		Use:     "profiles",
+		Short:   "Write profiles for the roles that SSO gives you",
+		Example: "  rolecall profiles write --dry-run",
+	}, a.profilesWriteCommand())
 }
 
 func (a *app) profilesWriteCommand() *cobra.Command {

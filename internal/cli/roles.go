@@ -79,7 +79,7 @@ func (a *app) roles(ctx context.Context, o rolesOptions) error {
 			case ended:
 				a.warn("the sign-in to "+in.Session+" has ended", in.Hint)
 			case unusable:
-				a.warn("the cached token of "+in.Session+" cannot be read, or is another tool's", in.Hint)
+				a.warn("the cached token of "+in.Session+" "+in.why, in.Hint)
 			}
 			continue
 		}

@@ -41,6 +41,7 @@ type signIn struct {
 	Hint      string     `json:"hint,omitempty"`
 
 	session sso.Session
+	why     string // it is unusable, in words that follow "the cached token"
 }
 
 func (s signIn) good() bool { return s.State == signedIn || s.State == renewable }
@@ -95,8 +96,12 @@ func signInOf(cache sso.Cache, s sso.Session, now time.Time) signIn {
 	t, err := cache.Read(s)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-	case err != nil || t.Foreign(s) != "":
-		in.State = unusable
+	case errors.Is(err, sso.ErrDamaged):
+		in.State, in.why = unusable, "is damaged"
+	case err != nil:
+		in.State, in.why = unusable, "cannot be read: "+err.Error()
+	case t.Foreign(s) != "":
+		in.State, in.why = unusable, t.Foreign(s)
 	default:
 		expires := t.Expires.UTC()
 		in.Expires, in.Remaining, in.Renews = &expires, max(0, expires.Sub(now.Round(0)).Seconds()), t.Refreshable()

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) storeCommand() *cobra.Command {
-	c := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "store",
 		Short: "See and manage the credentials that are kept for restarts and other processes",
 		Long: `See and manage the sealed files in which credentials are kept, so that a restart of the
@@ -23,16 +23,7 @@ a Redis or Valkey server, its entries of the same key are shown and removed too.
 secret is ever shown.`,
 		Example: `  rolecall store list
   rolecall store clear profile:dev`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(c, args[0])
-			}
-			return c.Help()
-		},
-	}
-	c.AddCommand(a.storeListCommand(), a.storeClearCommand(), a.storePathCommand(), a.storeKeyCommand())
-	return c
+	}, a.storeListCommand(), a.storeClearCommand(), a.storePathCommand(), a.storeKeyCommand())
 }
 
 // keyOf is the key of this user's store; fs.ErrNotExist where nothing has been
