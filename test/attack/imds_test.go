@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -172,11 +173,18 @@ func TestTokenFlood(t *testing.T) {
 	}
 	flood(tokens / 10) // buffers and the heap grow to what any load needs
 	before := memoryOf(t, d.PID())
-	flood(10_000)
-	some := memoryOf(t, d.PID())
+	// What is kept, each flood adds; a heap that grows because the machine is
+	// busy, and its collection late, does so once.
+	const floods = 3
+	added, last := math.Inf(1), before
+	for range floods {
+		flood(10_000)
+		now := memoryOf(t, d.PID())
+		added, last = min(added, now-last), now
+	}
 	metadataWorks(t, url, first)
-	faults.Record(t, 53, some-before <= 1, "0 evicted by 10,000 more; peak RSS %+.1f MiB", some-before)
-	flood(tokens - 10_000)
+	faults.Record(t, 53, added <= 1, "0 evicted by 10,000 more; peak RSS %+.1f MiB", added)
+	flood(tokens - floods*10_000)
 	after := memoryOf(t, d.PID())
 	metadataWorks(t, url, first)
 	figure.Note(t, "peak memory that 300,000 requests for IMDS tokens add", "≤ 4 MiB", fmt.Sprintf("%.1f MiB, from %.1f to %.1f", after-before, before, after), after-before > 4)
