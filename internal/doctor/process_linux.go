@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/user"
@@ -49,7 +50,7 @@ func process(proc string, pid int) (Program, error) {
 		return Program{}, fmt.Errorf("there is no process %d", pid)
 	}
 	p := Program{Name: fmt.Sprintf("pid %d (%s)", pid, name)}
-	block, err := os.ReadFile(filepath.Join(dir, "environ"))
+	block, err := readEnviron(filepath.Join(dir, "environ"))
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		if os.Geteuid() == 0 { // a sandbox, or a namespace that root of this one does not own
@@ -187,7 +188,7 @@ func ancestors(proc string, pid int) (found []Ancestor, hidden int) {
 			break
 		}
 		a := Ancestor{PID: pid, Name: name}
-		if block, err := os.ReadFile(filepath.Join(dir, "environ")); err == nil {
+		if block, err := readEnviron(filepath.Join(dir, "environ")); err == nil {
 			a.Env = ParseEnviron(block)
 		} else {
 			hidden++
@@ -201,4 +202,28 @@ func ancestors(proc string, pid int) (found []Ancestor, hidden int) {
 		}
 	}
 	return found, hidden
+}
+
+// environRoom is larger than most environments are.
+const environRoom = 256 << 10
+
+// readEnviron reads /proc/PID/environ in one call, not in small parts: when the
+// process ends in between, the kernel has nothing more to tell, and what was read
+// looks like an environment that lacks the rest.
+func readEnviron(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b := make([]byte, environRoom)
+	n, err := f.Read(b)
+	if err == io.EOF {
+		return nil, nil
+	}
+	if err != nil || n < len(b) {
+		return b[:n], err
+	}
+	rest, err := io.ReadAll(f)
+	return append(b, rest...), err
 }

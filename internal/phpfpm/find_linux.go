@@ -179,7 +179,7 @@ func readSome(name string, limit int) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	b := make([]byte, 0, 4096)
+	b := make([]byte, 0, min(limit, 256<<10)) // for one read: a process may end between two
 	for len(b) < limit {
 		if len(b) == cap(b) {
 			b = slices.Grow(b, len(b))
