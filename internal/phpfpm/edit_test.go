@@ -118,9 +118,35 @@ func TestPlan(t *testing.T) {
 func TestDiff(t *testing.T) {
 	t.Parallel()
 	c := Change{"/etc/x.conf", []byte("a\nb\nc\nd\ne\nf\n"), []byte("a\nb\nc\nD\nnew\ne\nf\n")}
-	const want = "--- /etc/x.conf\n+++ /etc/x.conf\n@@ -2,5 +2,6 @@\n b\n c\n-d\n+D\n+new\n e\n f\n"
+	const want = "--- /etc/x.conf\n+++ /etc/x.conf\n@@ -1,6 +1,7 @@\n a\n b\n c\n-d\n+D\n+new\n e\n f\n"
 	if got := c.Diff(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// What stands around a change may be secret: a diff leaves it out.
+func TestDiffShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		`env[DB_PASSWORD] = "hunter2"`:                                           `env[DB_PASSWORD] = …`,
+		`;env[AWS_SECRET_ACCESS_KEY]=hunter2`:                                    `;env[AWS_SECRET_ACCESS_KEY]= …`,
+		`php_admin_value[session.save_path] = "tcp://h?auth=hunter2"`:            `php_admin_value[session.save_path] = …`,
+		`env[AWS_CONTAINER_CREDENTIALS_FULL_URI] = "http://u:hunter2@127.0.0.1"`: `env[AWS_CONTAINER_CREDENTIALS_FULL_URI] = …`,
+		`env[X] = $X`:           `env[X] = $X`,
+		`env[X] = "$X hunter2"`: `env[X] = …`,
+		`env[AWS_CONTAINER_CREDENTIALS_FULL_URI] = "http://127.0.0.1:4144/"`: `env[AWS_CONTAINER_CREDENTIALS_FULL_URI] = "http://127.0.0.1:4144/"`,
+		`user = www-data`:  `user = www-data`,
+		"clear_env = no\r": `clear_env = no`,
+	} {
+		for _, c := range []Change{
+			{"/x", []byte(line + "\n"), []byte(line + "\nenv[A] = $A\n")},
+			{"/x", []byte(line + "\n"), nil},
+			{"/x", nil, []byte(line + "\n")},
+		} {
+			if got := c.Diff(); strings.Contains(got, "hunter2") || !strings.Contains(got, want+"\n") {
+				t.Errorf("%s: want %q in\n%s", line, want, got)
+			}
+		}
 	}
 }
 
@@ -173,10 +199,10 @@ func TestApply(t *testing.T) {
 		}
 		before, _ := os.Stat(file)
 		done, err := Apply(t.Context(), tree, changes, time.Unix(1700000000, 0), fine)
-		if err != nil || len(done.Backups) != 1 || done.Backups[0] != "/d/.www.conf.rolecall-20231114T221320.000000000" {
+		if err != nil || len(done) != 1 || done[0] != (Kept{"/d/www.conf", "/d/.www.conf.rolecall-20231114T221320.000000000"}) {
 			t.Fatal(done, err)
 		}
-		for _, name := range []string{"/d/www.conf", done.Backups[0]} {
+		for _, name := range []string{"/d/www.conf", done[0].Backup} {
 			after, err := os.Stat(tree.Outside(name))
 			if err != nil {
 				t.Fatal(err)
@@ -185,7 +211,7 @@ func TestApply(t *testing.T) {
 				t.Errorf("%s: %v %s, want %v %s", name, after.Mode(), ownerOf(after), before.Mode(), ownerOf(before))
 			}
 		}
-		if text(t, tree, done.Backups[0]) != pool {
+		if text(t, tree, done[0].Backup) != pool {
 			t.Error("the backup is not the old file")
 		}
 		if c, s := load(t, tree, "/main.conf"); len(s.Files) != 2 {
@@ -204,6 +230,30 @@ func TestApply(t *testing.T) {
 		var refused *RefusedError
 		if !errors.As(err, &refused) || text(t, tree, "/d/www.conf") != pool || names(t, tree, "/d") != "www.conf" {
 			t.Errorf("%v, %q, %s", err, text(t, tree, "/d/www.conf"), names(t, tree, "/d"))
+		}
+	})
+	t.Run("an end in the middle", func(t *testing.T) {
+		t.Parallel()
+		tree, changes := one(t, map[string]string{"main.conf": main, "d/www.conf": pool})
+		ctx, end := context.WithCancel(t.Context())
+		kept, err := Apply(ctx, tree, changes, time.Now(), func(ctx context.Context) error {
+			end()
+			return ctx.Err()
+		})
+		if !errors.Is(err, context.Canceled) || len(kept) != 0 || text(t, tree, "/d/www.conf") != pool || names(t, tree, "/d") != "www.conf" {
+			t.Errorf("%v, %v, %q, %s", err, kept, text(t, tree, "/d/www.conf"), names(t, tree, "/d"))
+		}
+		if _, err := Apply(ctx, tree, changes, time.Now(), fine); !errors.Is(err, context.Canceled) || text(t, tree, "/d/www.conf") != pool {
+			t.Errorf("after the end: %v", err)
+		}
+	})
+	t.Run("another master's fix has changed it", func(t *testing.T) {
+		t.Parallel()
+		tree, changes := one(t, map[string]string{"main.conf": main, "d/www.conf": pool})
+		for i, want := range []int{1, 0} {
+			if kept, err := Apply(t.Context(), tree, changes, time.Now(), fine); err != nil || len(kept) != want {
+				t.Errorf("run %d: %v, %v", i, kept, err)
+			}
 		}
 	})
 	t.Run("a link stays, and its target changes", func(t *testing.T) {
@@ -355,7 +405,7 @@ func TestFixWithARealMaster(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Apply(t.Context(), found.Tree, changes, time.Now(), Tester(binary, s)); err != nil {
+			if _, err := Apply(t.Context(), found.Tree, changes, time.Now(), Tester(found.Tree, binary, s)); err != nil {
 				t.Fatal(err)
 			}
 			if err := (Finder{}).Reload(found); err != nil {
@@ -380,7 +430,7 @@ func TestFixWithARealMaster(t *testing.T) {
 		defer tree.Close()
 		_, s := load(t, tree, dir+"/f.conf")
 		held, _ := os.ReadFile(dir + "/f.conf")
-		_, err = Apply(t.Context(), tree, []Change{{dir + "/f.conf", held, append(held, "nonsense = 1\n"...)}}, time.Now(), Tester(binary, s))
+		_, err = Apply(t.Context(), tree, []Change{{dir + "/f.conf", held, append(held, "nonsense = 1\n"...)}}, time.Now(), Tester(tree, binary, s))
 		var refused *RefusedError
 		if !errors.As(err, &refused) || !strings.Contains(refused.Output, "unknown entry 'nonsense'") {
 			t.Error(err)
