@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"rolecall/internal/phpfpm"
@@ -66,14 +67,8 @@ func (s *PHPFPM) PlanFixes(ctx context.Context, o FixOptions) []*FPMFix {
 			all = append(all, f)
 			continue
 		}
-		for _, pool := range m.setup.Pools {
-			if o.Pool != "" && !strings.EqualFold(o.Pool, pool.Name) {
-				continue
-			}
-			p := &fpmPool{master: m, pool: pool}
-			limited, cancel := context.WithTimeout(ctx, NetworkLimit)
-			p.ask(limited)
-			cancel()
+		for _, p := range m.asked(ctx, o.Pool) {
+			pool := p.pool
 			if o.Rolecall != nil {
 				f.useRolecall(p, *o.Rolecall)
 				continue
@@ -91,6 +86,23 @@ func (s *PHPFPM) PlanFixes(ctx context.Context, o FixOptions) []*FPMFix {
 		f.plan()
 		all = append(all, f)
 	}
+	return all
+}
+
+// asked are the master's pools, or the one of that name, after a worker of each
+// was asked; all at once, as each may take its time.
+func (m *fpmMaster) asked(ctx context.Context, name string) (all []*fpmPool) {
+	ctx, cancel := context.WithTimeout(ctx, NetworkLimit)
+	defer cancel()
+	var answers sync.WaitGroup
+	for _, pool := range m.setup.Pools {
+		if name == "" || strings.EqualFold(name, pool.Name) {
+			p := &fpmPool{master: m, pool: pool}
+			all = append(all, p)
+			answers.Go(func() { p.ask(ctx) })
+		}
+	}
+	answers.Wait()
 	return all
 }
 
