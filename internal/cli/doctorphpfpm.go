@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -124,24 +126,43 @@ func (a *app) doctorPHPFPM(ctx context.Context, o phpfpmOptions, f *doctorFlags)
 		return err
 	}
 	if o.useOurself && !o.fix {
-		return a.printSnippets(planned, f)
+		return a.printSnippets(planned, o, f)
 	}
 	return a.applyFixes(ctx, survey, planned, o, f)
 }
 
+// again is the command with what was said before, and flags: without
+// --fpm-config, say, it would be about every php-fpm of the machine.
+func (o phpfpmOptions) again(flags ...string) string {
+	for _, set := range []struct{ flag, value string }{{"--fpm-config", o.config}, {"--binary", o.binary}, {"--pool", o.pool}, {"--slot", o.slot}} {
+		if set.value != "" {
+			flags = append(flags, set.flag, typed.Word(set.value))
+		}
+	}
+	for flag, set := range map[string]bool{"--use-rolecall": o.useOurself, "--all-env": o.allEnv} {
+		if set { // never both
+			flags = append([]string{flag}, flags...)
+		}
+	}
+	return "rolecall doctor php-fpm " + strings.Join(flags, " ")
+}
+
 // printSnippets are the lines that --fix would put in.
-func (a *app) printSnippets(planned []*doctor.FPMFix, f *doctorFlags) error {
+func (a *app) printSnippets(planned []*doctor.FPMFix, o phpfpmOptions, f *doctorFlags) error {
 	if len(planned) == 0 {
 		return failed("there is no pool to point at the daemon", "rolecall doctor php-fpm")
 	}
 	if f.asJSON {
 		var lines []string
+		tokens := []doctor.TokenCopy{}
 		for _, p := range planned {
 			lines = append(lines, strings.Split(strings.TrimSpace(p.Snippets()), "\n")...)
+			tokens = append(tokens, p.Tokens...)
 		}
 		return writeJSON(a.stdout, struct {
-			Lines []string `json:"lines"`
-		}{lines})
+			Lines  []string           `json:"lines"`
+			Tokens []doctor.TokenCopy `json:"tokens"` // to be copied, for the pools' users alone
+		}{lines, tokens})
 	}
 	for _, p := range planned {
 		fmt.Fprint(a.stdout, visible(p.Snippets()))
@@ -150,12 +171,16 @@ func (a *app) printSnippets(planned []*doctor.FPMFix, f *doctorFlags) error {
 				typed.Word(t.User), typed.Word(t.From), typed.Word(t.To))
 		}
 	}
-	fmt.Fprintln(a.stderr, "hint: rolecall doctor php-fpm --use-rolecall --fix")
+	fmt.Fprintln(a.stderr, "hint: "+o.again("--fix"))
 	return nil
 }
 
 // applyFixes shows what would be changed, asks, does it, and then looks again.
 func (a *app) applyFixes(ctx context.Context, survey *doctor.PHPFPM, planned []*doctor.FPMFix, o phpfpmOptions, f *doctorFlags) error {
+	// A terminal that closes must not leave files behind that php-fpm has not tested.
+	whole := ctx
+	ctx, stop := signal.NotifyContext(whole, syscall.SIGHUP)
+	defer stop()
 	if len(planned) == 0 {
 		if !f.asJSON {
 			fmt.Fprintln(a.stderr, "rolecall: no pool file needs a change")
@@ -177,7 +202,7 @@ func (a *app) applyFixes(ctx context.Context, survey *doctor.PHPFPM, planned []*
 		case err != nil:
 			return err
 		case !yes:
-			return failed("nothing was changed", "rolecall doctor php-fpm --fix --yes")
+			return failed("nothing was changed", o.again("--fix", "--yes"))
 		}
 	}
 	var report doctor.Report
@@ -190,5 +215,9 @@ func (a *app) applyFixes(ctx context.Context, survey *doctor.PHPFPM, planned []*
 	}
 	shown := *f
 	shown.verbose = true // what was proved is the answer here
-	return a.showReport(report.Sorted(), &shown)
+	err := a.showReport(report.Sorted(), &shown)
+	if whole.Err() != nil {
+		return whole.Err()
+	}
+	return err
 }

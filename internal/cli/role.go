@@ -23,8 +23,8 @@ Each command looks at what is there, does what is missing, and waits until AWS h
 settled; run again, it finds all as wanted. --dry-run prints what would be done and the
 smallest IAM policy that the caller needs for it; --undo takes the last run back.
 
-The caller's credentials are those of --source or --profile, else those of the daemon's
-default slot, else those that SDKs find by themselves.`,
+The caller's credentials are those of --source or --profile, else those of AWS_PROFILE,
+else those of the daemon's default slot, else those that SDKs find by themselves.`,
 		Example: `  rolecall role create app --for ec2 --policy AmazonS3ReadOnlyAccess
   rolecall role attach app --instance i-0123456789abcdef0
   rolecall role verify app --instance i-0123456789abcdef0
@@ -47,10 +47,12 @@ type roleCaller struct {
 	timeout                 time.Duration
 	json                    bool
 
-	arn string // of the role, where it was named so
+	arn    string // of the role, where it was named so
+	getenv func(string) string
 }
 
 func (f *roleCaller) add(a *app, c *cobra.Command) {
+	f.getenv = a.getenv
 	s := c.Flags()
 	s.StringVar(&f.source, "source", "", "work with the credentials of this `SOURCE`")
 	a.complete(c, "source", a.completeSources)
@@ -67,6 +69,9 @@ func (f *roleCaller) check(c *cobra.Command) error {
 	}
 	if f.profile != "" {
 		f.source = "profile:" + f.profile
+	}
+	if name := f.getenv("AWS_PROFILE"); name != "" && f.getenv("AWS_ACCESS_KEY_ID") == "" && !c.Flags().Changed("source") && !c.Flags().Changed("profile") {
+		f.source = "profile:" + name // who names one here means it, whatever the daemon's default slot holds
 	}
 	if f.source != "" || c.Flags().Changed("source") || c.Flags().Changed("profile") {
 		if err := checkSource(f.source); err != nil {
@@ -94,6 +99,13 @@ func (f *roleCaller) open(ctx context.Context, a *app, progress func(roles.Event
 		source = "default"
 	}
 	region := f.region
+	if region == "" && f.source == "" {
+		if st, err := a.status(ctx); err == nil {
+			if s := findSlot(st.Slots, ""); s != nil {
+				region = s.Region
+			}
+		}
+	}
 	if region == "" {
 		if s, err := r.Resolve(source); err == nil { // why it cannot be had, its credentials will say
 			region = s.Region
@@ -102,13 +114,6 @@ func (f *roleCaller) open(ctx context.Context, a *app, progress func(roles.Event
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
 		if region == "" {
 			region = a.getenv(name)
-		}
-	}
-	if region == "" && f.source == "" {
-		if st, err := a.status(ctx); err == nil {
-			if s := findSlot(st.Slots, ""); s != nil {
-				region = s.Region
-			}
 		}
 	}
 	account, err := roles.Open(ctx, roles.Config{

@@ -133,6 +133,9 @@ func plural(n int) string {
 
 // confirm asks what a person has to answer.
 func (w *roleWork) confirm(ctx context.Context, p *roles.Plan) error {
+	if w.yes {
+		return nil
+	}
 	questions := p.Questions()
 	if w.undo && len(p.Steps) > 0 {
 		questions = []string{p.Title + "?"}
@@ -140,7 +143,7 @@ func (w *roleWork) confirm(ctx context.Context, p *roles.Plan) error {
 			w.say("  " + s.Text)
 		}
 	}
-	if w.yes || len(questions) == 0 {
+	if len(questions) == 0 {
 		return nil
 	}
 	if !terminal(w.stdin) || !terminal(w.stderr) {

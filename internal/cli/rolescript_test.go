@@ -24,6 +24,7 @@ func TestRoleScripts(t *testing.T) {
 			"heal":       cmdHeal,
 			"calls":      cmdCalls,
 			"exit":       cmdExit,
+			"serve":      cmdServe,
 			"append":     cmdAppend,
 			"roleaws":    cmdRoleAWS,
 			"instance":   cmdInstance,

@@ -85,20 +85,14 @@ func (v *view) laravel() (Result, bool) {
 	if err != nil {
 		return Result{}, false
 	}
-	n := 0
-	for line := range strings.Lines(text) {
-		n++
-		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && (name == varKeyID || name == varSecret) && strings.Trim(value, `"' `) == "" {
-			where := fmt.Sprintf("%s:%d", filepath.Join(v.Dir, ".env"), n)
-			r := Result{Check: "laravel", Outcome: Warning, Cause: "laravel.empty-keys",
-				Summary:  "Laravel gets empty keys from .env, and hands them to the SDK instead of letting it look",
-				Evidence: []Evidence{{Where: where, Text: name + "="}},
-				Fixes:    []Fix{{Text: "remove the line (and the one of the other key)", Where: where, Command: "php artisan config:clear"}}}
-			if _, err := v.stat("bootstrap/cache/config.php"); err == nil {
-				r.Evidence = append(r.Evidence, Evidence{Where: filepath.Join(v.Dir, "bootstrap/cache/config.php"), Text: "the configuration is cached: changes count after config:clear"})
-			}
-			return r, true
-		}
+	name, line := emptyKey(text)
+	if name == "" {
+		return Result{}, false
 	}
-	return Result{}, false
+	r := emptyKeyFound(name, fmt.Sprintf("%s:%d", filepath.Join(v.Dir, ".env"), line))
+	if _, err := v.stat("bootstrap/cache/config.php"); err == nil {
+		r.Evidence = append(r.Evidence, Evidence{Where: filepath.Join(v.Dir, "bootstrap/cache/config.php"), Text: "the configuration is cached: changes count after config:clear"})
+	}
+	r.Check = "laravel"
+	return r, true
 }

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -158,6 +157,14 @@ func (s *PHPFPM) unit(names ...string) *phpfpm.Unit {
 	return nil
 }
 
+var (
+	withoutEnviron  = lazily(`(^|[\s/])(env\s+(-i|-)|su\s+(-l|-|--login))\s`)
+	emptyAssignment = lazily(`(AWS_[A-Z0-9_]+)=(?:""|''|(?:$|,))`)
+	cronVariable    = lazily(`^(AWS_[A-Z0-9_]+)\s*=\s*\S`)
+	cronJob         = lazily(`^([0-9*@]|\*/)`)
+	readsEnviron    = lazily(`(^|[\s;&])(\.|source|rolecall)\s`)
+)
+
 // runsPHP says whether a command line starts PHP in any form.
 var runsPHP = lazily(`(^|[\s/"'])(php(-fpm)?[0-9.]*|artisan)($|[\s"'])`)
 
@@ -179,12 +186,12 @@ func (s *PHPFPM) supervisord() (all []Result) {
 			case "command":
 				command = value
 				names, by := s.deciding()
-				if strings.HasPrefix(section, "program:") && runsPHP().MatchString(command) && regexp.MustCompile(`(^|[\s/])(env\s+(-i|-)|su\s+(-l|-|--login))\s`).MatchString(command) && len(names) > 0 {
+				if strings.HasPrefix(section, "program:") && runsPHP().MatchString(command) && withoutEnviron().MatchString(command) && len(names) > 0 {
 					all = append(all, Result{Outcome: Failed, Cause: "supervisord.command", Summary: "supervisord starts " + section[len("program:"):] + " without the environment, so without " + names[0],
 						Evidence: []Evidence{{Text: who(by)}, {Where: at, Text: "command=" + masked(value)}}, Fixes: []Fix{{Text: "start it without env -i or su -, with user= where another user is meant", Where: at}}})
 				}
 			case "environment":
-				for _, m := range regexp.MustCompile(`(AWS_[A-Z0-9_]+)=(?:""|''|(?:$|,))`).FindAllStringSubmatch(value, -1) {
+				for _, m := range emptyAssignment().FindAllStringSubmatch(value, -1) {
 					if slices.Contains(phpfpm.Names(), m[1]) {
 						all = append(all, Result{Outcome: Failed, Cause: "supervisord.environment", Summary: "supervisord gives " + section + " an empty " + m[1],
 							Evidence: []Evidence{{Where: at, Text: m[1] + "=\"\""}}, Fixes: []Fix{{Text: "remove it from environment=", Where: at, Command: "supervisorctl reread && supervisorctl update"}}})
@@ -215,13 +222,13 @@ func (s *PHPFPM) cron() []Result {
 		set := map[string]bool{}
 		for n, line := range strings.Split(text, "\n") {
 			line = strings.TrimSpace(line)
-			if m := regexp.MustCompile(`^(AWS_[A-Z0-9_]+)\s*=\s*\S`).FindStringSubmatch(line); m != nil {
+			if m := cronVariable().FindStringSubmatch(line); m != nil {
 				set[m[1]] = true
 			}
-			if line == "" || line[0] == '#' || !regexp.MustCompile(`^([0-9*@]|\*/)`).MatchString(line) || !runsPHP().MatchString(line) {
+			if line == "" || line[0] == '#' || !cronJob().MatchString(line) || !runsPHP().MatchString(line) {
 				continue
 			}
-			if strings.Contains(line, "/proc/1/environ") || regexp.MustCompile(`(^|[\s;&])(\.|source|rolecall)\s`).MatchString(line) || slices.ContainsFunc(names, func(n string) bool { return set[n] || strings.Contains(line, " "+n+"=") }) {
+			if strings.Contains(line, "/proc/1/environ") || readsEnviron().MatchString(line) || slices.ContainsFunc(names, func(n string) bool { return set[n] || strings.Contains(line, " "+n+"=") }) {
 				continue
 			}
 			return []Result{{Outcome: Failed, Cause: "cron.environment", Summary: "cron starts PHP with an environment of its own, without " + names[0],
@@ -248,6 +255,8 @@ func (s *PHPFPM) systemd() (all []Result) {
 		return nil
 	}
 	seen := map[string]bool{}
+	_, err := s.config.Tree.Stat("/run/systemd/system") // sd_booted(3)
+	booted := err == nil
 	for _, file := range s.glob("/etc/systemd/system/*.service", "/usr/lib/systemd/system/php*-fpm.service", "/lib/systemd/system/php*-fpm.service") {
 		name := path.Base(file)
 		u := phpfpm.ReadUnit(s.config.Tree, name)
@@ -255,6 +264,9 @@ func (s *PHPFPM) systemd() (all []Result) {
 			continue
 		}
 		seen[name] = true
+		if !strings.HasPrefix(file, "/etc/") && !booted {
+			continue // it came with the package, and nothing starts it here
+		}
 		given := slices.ContainsFunc(routes(), func(r []string) bool { return u.Environment[r[0]] != "" || slices.Contains(u.Pass, r[0]) })
 		if given || s.runs(name) {
 			continue

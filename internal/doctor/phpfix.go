@@ -9,9 +9,11 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"rolecall/internal/phpfpm"
+	"rolecall/internal/privatefile"
 	"rolecall/internal/typed"
 )
 
@@ -44,7 +46,11 @@ type FPMFix struct {
 }
 
 // TokenCopy is a copy of the authorization token for a pool's user alone.
-type TokenCopy struct{ From, To, User string }
+type TokenCopy struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	User string `json:"user"`
+}
 
 // HasPool says whether some master has a pool of that name; "" is any.
 func (s *PHPFPM) HasPool(name string) bool {
@@ -61,14 +67,8 @@ func (s *PHPFPM) PlanFixes(ctx context.Context, o FixOptions) []*FPMFix {
 			all = append(all, f)
 			continue
 		}
-		for _, pool := range m.setup.Pools {
-			if o.Pool != "" && !strings.EqualFold(o.Pool, pool.Name) {
-				continue
-			}
-			p := &fpmPool{master: m, pool: pool}
-			limited, cancel := context.WithTimeout(ctx, NetworkLimit)
-			p.ask(limited)
-			cancel()
+		for _, p := range m.asked(ctx, o.Pool) {
+			pool := p.pool
 			if o.Rolecall != nil {
 				f.useRolecall(p, *o.Rolecall)
 				continue
@@ -80,12 +80,29 @@ func (s *PHPFPM) PlanFixes(ctx context.Context, o FixOptions) []*FPMFix {
 				f.want[pool.Name] = phpfpm.Wanted{AllEnv: true}
 			}
 		}
-		if len(f.want) == 0 {
+		if len(f.want) == 0 && len(m.setup.Faults) == 0 {
 			continue
 		}
 		f.plan()
 		all = append(all, f)
 	}
+	return all
+}
+
+// asked are the master's pools, or the one of that name, after a worker of each
+// was asked; all at once, as each may take its time.
+func (m *fpmMaster) asked(ctx context.Context, name string) (all []*fpmPool) {
+	ctx, cancel := context.WithTimeout(ctx, NetworkLimit)
+	defer cancel()
+	var answers sync.WaitGroup
+	for _, pool := range m.setup.Pools {
+		if name == "" || strings.EqualFold(name, pool.Name) {
+			p := &fpmPool{master: m, pool: pool}
+			all = append(all, p)
+			answers.Go(func() { p.ask(ctx) })
+		}
+	}
+	answers.Wait()
 	return all
 }
 
@@ -126,7 +143,7 @@ func (f *FPMFix) useRolecall(p *fpmPool, r Rolecall) {
 		user := p.pool.Value("user")
 		if user != "" && os.Geteuid() == 0 && user != "root" {
 			file = path.Join(path.Dir(f.master.config.Path), "rolecall-"+p.pool.Name+".token")
-			f.Tokens = append(f.Tokens, TokenCopy{r.TokenFile, file, user})
+			f.Tokens = append(f.Tokens, TokenCopy{From: r.TokenFile, To: file, User: user})
 		}
 		w.Values[varTokenFile] = file
 	}
@@ -161,12 +178,14 @@ func (f *FPMFix) plan() {
 		f.Refused = "it runs in a container: change the files where the image is made, or run rolecall inside the container"
 		return
 	case len(m.setup.Faults) > 0:
-		f.Refused = "php-fpm refuses its configuration as it is: " + m.setup.Faults[0].Text
-		f.Fixes = []Fix{{Text: "correct it first", Where: m.setup.Faults[0].Place.String()}}
-		return
-	}
-	if why := f.untrusted(); why != nil {
-		f.Refused = why.Error()
+		fault := m.setup.Faults[0]
+		if faultCause(fault.Text) == "php-fpm.unreadable" {
+			f.Refused = "not all of its configuration can be read: " + fault.Text
+			f.Fixes = []Fix{{Text: "run rolecall as root"}}
+			return
+		}
+		f.Refused = "php-fpm refuses its configuration as it is: " + fault.Text
+		f.Fixes = []Fix{{Text: "correct it first", Where: fault.Place.String()}}
 		return
 	}
 	changes, err := phpfpm.PlanAll(m.config, f.want)
@@ -176,6 +195,9 @@ func (f *FPMFix) plan() {
 	}
 	f.Changes = changes
 	f.Reload = m.Master != nil
+	if why := f.untrusted(); why != nil {
+		f.Refused = phpfpm.Plain(why)
+	}
 }
 
 // untrusted is why nothing must be written, or handed out, for the master: its
@@ -186,7 +208,19 @@ func (f *FPMFix) untrusted() error {
 	if m.Master != nil && m.tree.Outside("/") != "/" && m.UID != 0 && m.UID != os.Geteuid() {
 		return fmt.Errorf("it belongs to another user (uid %d), with mounts of its own: run rolecall as that user", m.UID)
 	}
-	return phpfpm.Trusted(path.Dir(m.tree.Outside(m.config.Path)))
+	for _, file := range append([]string{m.config.Path}, f.files()...) {
+		if err := m.tree.Trusted(path.Dir(file)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *FPMFix) files() (all []string) {
+	for _, c := range f.Changes {
+		all = append(all, c.File)
+	}
+	return all
 }
 
 // Diff shows all changes.
@@ -199,7 +233,8 @@ func (f *FPMFix) Diff() string {
 }
 
 // Apply does it: tokens, files, php-fpm -t, reload, and a question to a worker of
-// each pool. The results say what came of it. say is told of each step.
+// each pool. The results say what came of it. say is told of each step. Where ctx
+// ends before the reload, all is as it was.
 func (f *FPMFix) Apply(ctx context.Context, say func(string)) []Result {
 	failed := func(cause, summary string, fixes ...Fix) []Result {
 		return []Result{{Check: "php-fpm --fix", Target: f.Target, Outcome: Failed, Cause: cause, Summary: summary, Fixes: fixes}}
@@ -207,33 +242,19 @@ func (f *FPMFix) Apply(ctx context.Context, say func(string)) []Result {
 	if f.Refused != "" {
 		return failed("php-fpm.not-fixed", "nothing was changed: "+f.Refused, f.Fixes...)
 	}
-	changed := false
-	for _, t := range f.Tokens {
-		b, err := os.ReadFile(t.From)
-		if err == nil {
-			var made bool
-			if made, err = phpfpm.WriteNew(f.master.tree, t.To, t.User, bytes.TrimSpace(b)); made {
-				changed = true
-				say("wrote " + t.To + " for the user " + t.User)
-			}
-		}
-		if err != nil {
-			return failed("php-fpm.not-fixed", "the pool's copy of the authorization token cannot be made: "+phpfpm.Plain(err))
-		}
-	}
-	if len(f.Changes) > 0 {
-		binary, err := f.binary()
-		if err != nil {
-			return failed("php-fpm.not-fixed", "nothing was changed: "+err.Error(), Fix{Text: "name php-fpm with --binary FILE"})
-		}
-		done, err := phpfpm.Apply(ctx, f.master.tree, f.Changes, time.Now(), phpfpm.Tester(binary, f.master.setup))
-		if err != nil {
-			return failed("php-fpm.not-fixed", err.Error())
-		}
-		changed = true
-		for i, c := range f.Changes {
-			say("changed " + c.File + "; the old one is " + done.Backups[i])
-		}
+	changed, err := f.write(ctx, say)
+	var refused *phpfpm.RefusedError
+	var undone *unwritten
+	switch {
+	case err == nil:
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return failed("php-fpm.not-fixed", "nothing was changed: it was interrupted")
+	case errors.As(err, &refused):
+		return failed("php-fpm.not-fixed", refused.Error())
+	case errors.As(err, &undone):
+		return failed("php-fpm.not-fixed", "nothing was changed: "+phpfpm.Plain(undone.err), undone.fixes...)
+	default:
+		return failed("php-fpm.not-fixed", phpfpm.Plain(err))
 	}
 	if !f.Reload {
 		return []Result{{Check: "php-fpm --fix", Target: f.Target, Outcome: OK, Summary: "the files are right; php-fpm does not run, so nothing could be asked"}}
@@ -248,6 +269,66 @@ func (f *FPMFix) Apply(ctx context.Context, say func(string)) []Result {
 	return f.prove(ctx, failed)
 }
 
+// unwritten is why nothing was written, or remained.
+type unwritten struct {
+	err   error
+	fixes []Fix
+}
+
+func (u *unwritten) Error() string { return u.err.Error() }
+
+// write changes the files, and puts the tokens in their places once php-fpm has
+// taken the files: where anything fails, neither is left behind.
+func (f *FPMFix) write(ctx context.Context, say func(string)) (changed bool, err error) {
+	test := func(context.Context) error { return nil }
+	if len(f.Changes) > 0 {
+		binary, err := f.binary()
+		if err != nil {
+			return false, &unwritten{err, []Fix{{Text: "name php-fpm with --binary FILE; root sees which one runs"}}}
+		}
+		test = phpfpm.Tester(f.master.tree, binary, f.master.setup)
+	}
+	ready := make([]*phpfpm.Secret, len(f.Tokens))
+	for i, t := range f.Tokens {
+		b, err := privatefile.ReadSecret(t.From, 1<<16)
+		if err == nil {
+			ready[i], err = phpfpm.PrepareSecret(f.master.tree, t.To, t.User, bytes.TrimSpace(b))
+		}
+		if err != nil {
+			return false, &unwritten{fmt.Errorf("the pool's copy of the authorization token cannot be made: %s", phpfpm.Plain(err)), nil}
+		}
+		defer ready[i].Discard()
+	}
+	kept, err := phpfpm.Apply(ctx, f.master.tree, f.Changes, time.Now(), func(ctx context.Context) error {
+		if err := test(ctx); err != nil {
+			return err
+		}
+		for i, t := range f.Tokens {
+			switch made, err := ready[i].Put(); {
+			case err != nil:
+				return err
+			case made:
+				changed = true
+				say("wrote " + t.To + " for the user " + t.User)
+			}
+		}
+		return nil
+	})
+	var refused *phpfpm.RefusedError
+	switch {
+	case err == nil:
+	case len(kept) == 0 && !changed && !errors.As(err, &refused) && ctx.Err() == nil:
+		return false, &unwritten{err, nil}
+	default:
+		return false, err
+	}
+	for _, k := range kept {
+		changed = true
+		say("changed " + k.File + "; the old one is " + k.Backup)
+	}
+	return changed, nil
+}
+
 // binary is the php-fpm that tests the files.
 func (f *FPMFix) binary() (string, error) {
 	b := f.survey.config.Binary
@@ -255,112 +336,10 @@ func (f *FPMFix) binary() (string, error) {
 		b = f.master.Binary
 	}
 	if b == "" {
-		b = phpfpm.FindBinary(f.master.config.Path)
+		b = f.master.tree.FindBinary(f.master.config.Path)
 	}
 	if b == "" {
 		return "", errors.New("php-fpm itself, which must test the files, was not found")
 	}
-	if err := phpfpm.Trusted(b); err != nil {
-		return "", err
-	}
-	for _, c := range f.Changes {
-		if err := phpfpm.Trusted(path.Dir(f.master.tree.Outside(c.File))); err != nil {
-			return "", err
-		}
-	}
-	return b, nil
-}
-
-// proveWithin is how long a reload may take.
-const proveWithin = 10 * time.Second
-
-// prove asks the workers until they see what they should, or it is too late.
-func (f *FPMFix) prove(ctx context.Context, failed func(string, string, ...Fix) []Result) []Result {
-	ctx, cancel := context.WithTimeout(ctx, proveWithin)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		lacks := f.proved(ctx)
-		if lacks == nil {
-			return []Result{{Check: "php-fpm --fix", Target: f.Target, Outcome: OK, Summary: "proved: workers see " + strings.Join(f.names(), " and ")}}
-		}
-		select {
-		case <-tick.C:
-			if !lacks.final {
-				continue
-			}
-		case <-ctx.Done():
-		}
-		if lacks.empty != "" {
-			r := failed("php-fpm.restart-needed", lacks.Error(), Fix{Text: "restart php-fpm where it gets the variable: a reload does not change the master's own environment", Command: restart(f.master)})
-			return r
-		}
-		return failed("php-fpm.not-proved", "the files are changed and php-fpm is reloaded, but "+lacks.Error())
-	}
-}
-
-// unproved is what a worker does not see yet.
-type unproved struct {
-	text  string
-	empty string // a variable that workers get, but empty: the master lacks it
-	final bool   // the new files are in force, so that waiting does not help
-}
-
-func (u *unproved) Error() string { return u.text }
-
-func (f *FPMFix) proved(ctx context.Context) *unproved {
-	for _, pool := range f.master.setup.Pools {
-		w, ok := f.want[pool.Name]
-		if !ok {
-			continue
-		}
-		p := &fpmPool{master: f.master, pool: pool}
-		limited, cancel := context.WithTimeout(ctx, NetworkLimit)
-		p.ask(limited)
-		cancel()
-		if p.view == nil {
-			return &unproved{text: "pool " + pool.Name + " was not asked: " + p.why.Error()}
-		}
-		for _, n := range w.Names {
-			v := p.view.Vars[n]
-			if v.Empty {
-				return &unproved{"pool " + pool.Name + " gets " + n + " empty: the master does not have it", n, true}
-			}
-			if !v.Set() {
-				return &unproved{text: "pool " + pool.Name + " does not see " + n}
-			}
-		}
-		for n, value := range w.Values {
-			if got := p.view.Vars[n]; !got.Set() || phpfpm.Shown(n) && got.Value != value {
-				return &unproved{text: "pool " + pool.Name + " does not see the new " + n}
-			}
-		}
-		for _, n := range w.Hide {
-			if p.view.Vars[n].Set() {
-				return &unproved{text: "pool " + pool.Name + " still sees " + n}
-			}
-		}
-		if t := p.view.TokenFile; w.Values[varTokenFile] != "" && t != nil && !t.Readable {
-			return &unproved{text: "pool " + pool.Name + " cannot read " + w.Values[varTokenFile], final: true}
-		}
-	}
-	return nil
-}
-
-// names are all variables that workers shall see.
-func (f *FPMFix) names() []string {
-	var all []string
-	for _, w := range f.want {
-		all = append(all, w.Names...)
-		for n := range w.Values {
-			all = append(all, n)
-		}
-	}
-	slices.Sort(all)
-	all = slices.Compact(all)
-	if len(all) == 0 {
-		return []string{"all that the master has"}
-	}
-	return all
+	return b, f.master.tree.Trusted(b)
 }

@@ -198,7 +198,7 @@ func (m *fpmMaster) files() []Result {
 			Evidence: []Evidence{{Where: m.config.Path}}})
 	}
 	if len(all) == 0 {
-		all = append(all, Result{Outcome: OK, Summary: fmt.Sprintf("php-fpm takes its configuration (%d files, %d pools)", len(m.setup.Files), len(m.setup.Pools))})
+		all = append(all, Result{Outcome: OK, Summary: fmt.Sprintf("php-fpm takes its configuration (files: %d, pools: %d)", len(m.setup.Files), len(m.setup.Pools))})
 	}
 	if len(m.notes) > 0 {
 		all = append(all, Result{Outcome: Skipped, Summary: "root would see more", Why: "root would also see " + strings.Join(m.notes, "; ")})

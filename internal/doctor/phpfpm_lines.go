@@ -227,7 +227,9 @@ func (p *fpmPool) hiddenVars(context.Context) []Result {
 	for _, n := range missing {
 		r.Fixes = append(r.Fixes, Fix{Text: "add to [" + p.pool.Name + "]   " + p.line(n)})
 	}
-	r.Fixes = append(r.Fixes, Fix{Command: p.fixCommand()})
+	if p.master.Master == nil || !p.master.Elsewhere {
+		r.Fixes = append(r.Fixes, Fix{Command: p.fixCommand()})
+	}
 	return []Result{r}
 }
 

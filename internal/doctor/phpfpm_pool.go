@@ -147,6 +147,9 @@ func (p *fpmPool) socket(context.Context) []Result {
 	switch {
 	case p.why == nil || p.master.Master == nil:
 		return nil
+	case errors.Is(p.why, phpfpm.ErrClosed) && network == "tcp" && p.pool.Value("listen.allowed_clients") != "":
+		p.why = errors.New("its listen.allowed_clients keeps this machine out")
+		return nil
 	case errors.Is(p.why, phpfpm.ErrNonsense):
 		r.Cause, r.Summary = "php-fpm.nonsense", "what answers at its address speaks no FastCGI"
 		r.Fixes = []Fix{{Text: "find out who listens there", Command: "ss -ltnxp"}}

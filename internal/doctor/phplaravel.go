@@ -50,14 +50,29 @@ func (s *PHPFPM) laravel() (all []Result) {
 		}
 		file := path.Join(dir, ".env")
 		text, _ := s.read(file)
-		if m := dotenvEmpty().FindStringSubmatchIndex(text); m != nil {
-			name := text[m[2]:m[3]]
-			at := phpfpm.Place{File: file, Line: strings.Count(text[:m[2]], "\n") + 1}.String()
-			all = append(all, Result{Outcome: Warning, Cause: "laravel.empty-keys", Target: dir, Summary: "Laravel gets an empty " + name + " from .env, and may hand it to the SDK instead of letting it look",
-				Evidence: []Evidence{{Where: at, Text: name + "="}}, Fixes: []Fix{{Text: "remove the line", Where: at, Command: "php artisan config:clear"}}})
+		if name, line := emptyKey(text); name != "" {
+			r := emptyKeyFound(name, phpfpm.Place{File: file, Line: line}.String())
+			r.Target = dir
+			all = append(all, r)
 		}
 	}
 	return all
+}
+
+// emptyKey is the first key that a .env file sets to nothing, and its line; ""
+// where there is none.
+func emptyKey(text string) (name string, line int) {
+	m := dotenvEmpty().FindStringSubmatchIndex(text)
+	if m == nil {
+		return "", 0
+	}
+	return text[m[2]:m[3]], strings.Count(text[:m[2]], "\n") + 1
+}
+
+func emptyKeyFound(name, where string) Result {
+	return Result{Outcome: Warning, Cause: "laravel.empty-keys", Summary: "Laravel gets an empty " + name + " from .env, and may hand it to the SDK instead of letting it look",
+		Evidence: []Evidence{{Where: where, Text: name + "="}},
+		Fixes:    []Fix{{Text: "remove the line (and the one of the other key)", Where: where, Command: "php artisan config:clear"}}}
 }
 
 // cachedConfig looks at what config:cache wrote: PHP's var_export of an array.

@@ -10,13 +10,14 @@ import (
 	"os/exec"
 	"path"
 	"strings"
+	"syscall"
 	"time"
+
+	"rolecall/internal/rewrite"
 )
 
-// Applied is what Apply did.
-type Applied struct {
-	Backups []string // of each changed file, beside it
-}
+// Kept is where the old content of a changed file is kept: beside it.
+type Kept struct{ File, Backup string }
 
 // RefusedError says that php-fpm -t refused the changed files, and that the old
 // ones are back.
@@ -27,45 +28,52 @@ func (e *RefusedError) Error() string {
 }
 
 // Apply writes the changes, each with a backup beside the file, and asks test
-// whether php-fpm takes them. If it does not, or anything else fails, the old
-// content is back. Owner, group and mode of each file stay as they are; readers
-// see the old content or the new.
-func Apply(ctx context.Context, t *Tree, changes []Change, now time.Time, test func(context.Context) error) (done Applied, err error) {
-	var undo []func() error
+// whether php-fpm takes them. If it does not, or anything else fails, or ctx
+// ends, the old content is back; only where that fails, too, kept tells where it
+// is. Owner, group and mode of each file stay as they are; readers see the old
+// content or the new. A file that holds the new content already is left alone:
+// another master reads it, too.
+func Apply(ctx context.Context, t *Tree, changes []Change, now time.Time, test func(context.Context) error) (kept []Kept, err error) {
 	defer func() {
-		if err == nil {
-			return
-		}
-		for _, u := range undo {
-			if failed := u(); failed != nil {
-				err = errors.Join(err, fmt.Errorf("the old file could not be put back; it is in %s: %w", strings.Join(done.Backups, ", "), failed))
+		for err != nil && len(kept) > 0 {
+			last := kept[len(kept)-1]
+			if failed := t.root.Rename(below(last.Backup), below(last.File)); failed != nil {
+				err = errors.Join(err, fmt.Errorf("the old %s could not be put back; it is in %s: %w", last.File, last.Backup, failed))
 				return
 			}
+			kept = kept[:len(kept)-1]
 		}
-		done.Backups = nil
 	}()
 	for _, c := range changes {
-		if held, err := t.ReadFile(c.File, maxFile); err != nil || !bytes.Equal(held, c.Before) {
-			return done, fmt.Errorf("%s was changed meanwhile: nothing was written", c.File)
+		if err := ctx.Err(); err != nil {
+			return kept, err
+		}
+		held, err := t.ReadFile(c.File, maxFile)
+		switch {
+		case err == nil && bytes.Equal(held, c.After):
+			continue
+		case err != nil || !bytes.Equal(held, c.Before):
+			return kept, fmt.Errorf("%s was changed meanwhile", c.File)
 		}
 		backup := path.Join(path.Dir(c.File), "."+path.Base(c.File)+".rolecall-"+now.UTC().Format("20060102T150405.000000000"))
 		if err := t.write(backup, c.File, c.Before, false); err != nil {
-			return done, writeError(c.File, err)
+			return kept, writeError(c.File, err)
 		}
-		done.Backups = append(done.Backups, backup)
-		undo = append(undo, func() error { return t.root.Rename(below(backup), below(c.File)) })
+		kept = append(kept, Kept{c.File, backup})
 		if err := t.write(c.File, c.File, c.After, true); err != nil {
-			return done, writeError(c.File, err)
+			return kept, writeError(c.File, err)
 		}
 	}
-	return done, test(ctx)
+	return kept, test(ctx)
 }
 
 func writeError(file string, err error) error {
 	switch {
+	case errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0:
+		return fmt.Errorf("%s may not be written by this user: run rolecall as root", file)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s may not be written by this user", file)
-	case strings.Contains(err.Error(), "read-only file system"):
+		return fmt.Errorf("%s may not be written", file)
+	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%s is on a read-only file system: change it where the image or the mount is made", file)
 	}
 	return fmt.Errorf("writing %s: %w", file, err)
@@ -96,7 +104,7 @@ func (t *Tree) write(name, like string, data []byte, over bool) (err error) {
 	if _, err := f.Write(data); err != nil {
 		return err
 	}
-	if err := own(f, info); err != nil {
+	if err := rewrite.SameOwner(f, info); err != nil {
 		return err
 	}
 	if err := f.Chmod(info.Mode().Perm()); err != nil {
@@ -117,25 +125,35 @@ func (t *Tree) write(name, like string, data []byte, over bool) (err error) {
 	return nil
 }
 
-// WriteNew makes or replaces a small file for one user alone: mode 0400, owned
-// by that user of the tree. It says whether it changed anything.
-func WriteNew(t *Tree, name, user string, data []byte) (bool, error) {
+// Secret is a small file for one user alone, ready to be put in its place.
+type Secret struct {
+	tree       *Tree
+	name, made string // made: what it is called until then; "" when the file holds it already
+}
+
+// PrepareSecret writes data under another name beside name: mode 0400, owned by
+// that user of the tree. Put gives it its name, Discard removes it before that.
+func PrepareSecret(t *Tree, name, user string, data []byte) (*Secret, error) {
 	uid, gid, ok := t.user(user)
 	if !ok {
-		return false, fmt.Errorf("there is no user %s", user)
+		return nil, fmt.Errorf("there is no user %s", user)
 	}
-	if info, err := t.root.Lstat(below(name)); err == nil && info.Mode().Perm() == 0o400 && ownedBy(info, uid) {
+	s := &Secret{t, name, path.Join(path.Dir(name), "."+path.Base(name)+".rolecall-new")}
+	switch info, err := t.root.Lstat(below(name)); {
+	case err != nil:
+	case info.IsDir():
+		return nil, fmt.Errorf("%s is a directory", name)
+	case info.Mode().Perm() == 0o400 && ownedBy(info, uid):
 		if held, err := t.ReadFile(name, 1<<16); err == nil && bytes.Equal(held, data) {
-			return false, nil
+			s.made = ""
+			return s, nil
 		}
 	}
-	made := path.Join(path.Dir(name), "."+path.Base(name)+".rolecall-new")
-	_ = t.root.Remove(below(made))
-	f, err := t.root.OpenFile(below(made), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400)
+	_ = t.root.Remove(below(s.made)) // left over from one that was killed
+	f, err := t.root.OpenFile(below(s.made), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400)
 	if err != nil {
-		return false, writeError(name, err)
+		return nil, writeError(name, err)
 	}
-	defer f.Close()
 	_, err = f.Write(data)
 	if err == nil && os.Geteuid() == 0 {
 		err = f.Chown(uid, gid)
@@ -143,43 +161,71 @@ func WriteNew(t *Tree, name, user string, data []byte) (bool, error) {
 	if err == nil {
 		err = f.Chmod(0o400)
 	}
-	if err == nil {
-		err = t.root.Rename(below(made), below(name))
+	if err = errors.Join(err, f.Close()); err != nil {
+		s.Discard()
+		return nil, writeError(name, err)
 	}
-	if err != nil {
-		_ = t.root.Remove(below(made))
-		return false, writeError(name, err)
+	return s, nil
+}
+
+// Put puts the file in its place, and says whether it was not there already.
+func (s *Secret) Put() (bool, error) {
+	if s.made == "" {
+		return false, nil
 	}
+	if err := s.tree.root.Rename(below(s.made), below(s.name)); err != nil {
+		return false, writeError(s.name, err)
+	}
+	s.made = ""
 	return true, nil
 }
 
-// Tester is php-fpm -t on a configuration. binary runs as we do, so it must be
-// one that Trusted takes.
-func Tester(binary string, s *Setup) func(context.Context) error {
-	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-		defer cancel()
-		c := exec.CommandContext(ctx, binary, "-t", "-y", s.Path, "-p", s.Prefix)
-		c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-		c.WaitDelay = time.Second
-		var out limited
-		c.Stdout, c.Stderr = &out, &out
-		err := c.Run()
-		if err == nil {
-			return nil
-		}
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) {
-			return fmt.Errorf("php-fpm -t could not be run: %w", err)
-		}
-		return &RefusedError{out.reason()}
+// Discard removes what Put has not put in its place.
+func (s *Secret) Discard() {
+	if s.made != "" {
+		_ = s.tree.root.Remove(below(s.made))
 	}
 }
 
-// limited keeps the beginning of what a program prints.
-type limited struct{ b bytes.Buffer }
+// testWithin is how long php-fpm -t may take: seconds for files of many MB.
+const testWithin = 20 * time.Second
 
-func (l *limited) Write(p []byte) (int, error) {
+// Tester is php-fpm -t on a configuration, with the files that the tree has.
+// binary runs as we do, so it must be one that the tree trusts.
+func Tester(t *Tree, binary string, s *Setup) func(context.Context) error {
+	return func(ctx context.Context) error {
+		limited, cancel := context.WithTimeout(ctx, testWithin)
+		defer cancel()
+		c := exec.CommandContext(limited, binary, "-t", "-y", s.Path, "-p", s.Prefix)
+		c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+		c.WaitDelay = time.Second
+		var out beginning
+		c.Stdout, c.Stderr = &out, &out
+		done, err := t.jail(c)
+		if err != nil {
+			return fmt.Errorf("php-fpm -t could not be run: %w", err)
+		}
+		defer done()
+		err = c.Run()
+		var exit *exec.ExitError
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case limited.Err() != nil:
+			return fmt.Errorf("php-fpm -t has not ended within %s", testWithin)
+		case errors.As(err, &exit):
+			return &RefusedError{out.reason()}
+		}
+		return fmt.Errorf("php-fpm -t could not be run: %w", err)
+	}
+}
+
+// beginning keeps the beginning of what a program prints.
+type beginning struct{ b bytes.Buffer }
+
+func (l *beginning) Write(p []byte) (int, error) {
 	if room := 16<<10 - l.b.Len(); room > 0 {
 		l.b.Write(p[:min(len(p), room)])
 	}
@@ -187,7 +233,7 @@ func (l *limited) Write(p []byte) (int, error) {
 }
 
 // reason is the first line that FPM calls an error, without its time.
-func (l *limited) reason() string {
+func (l *beginning) reason() string {
 	for _, line := range strings.Split(l.b.String(), "\n") {
 		for _, kind := range []string{"ERROR: ", "ALERT: "} {
 			if _, text, ok := strings.Cut(line, kind); ok {

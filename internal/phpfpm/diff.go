@@ -1,77 +1,42 @@
 package phpfpm
 
 import (
-	"fmt"
 	"strings"
+
+	"rolecall/internal/rewrite"
 )
 
-// Diff shows a change as diff -u does, with two lines around it.
+// Diff shows a change as diff -u does. The values of env[…] and php_value[…]
+// lines, also of those around the change, may be secrets and are left out, but
+// for references to variables and the names in shown.
 func (c Change) Diff() string {
-	a, b := lines(c.Before), lines(c.After)
-	first := 0 // lines that are the same at the beginning, and at the end
-	for first < len(a) && first < len(b) && a[first] == b[first] {
-		first++
-	}
-	last := 0
-	for last < len(a)-first && last < len(b)-first && a[len(a)-1-last] == b[len(b)-1-last] {
-		last++
-	}
-	from := max(0, first-around)
-	endA, endB := min(len(a), len(a)-last+around), min(len(b), len(b)-last+around)
-	var out strings.Builder
-	fmt.Fprintf(&out, "--- %s\n+++ %s\n@@ -%d,%d +%d,%d @@\n", c.File, c.File, from+1, endA-from, from+1, endB-from)
-	put := func(mark string, all []string) {
-		for _, l := range all {
-			out.WriteString(mark + l + "\n")
+	var b strings.Builder
+	for line := range strings.Lines(rewrite.Diff(c.File, c.Before, c.After)) {
+		text, found := strings.CutSuffix(line, "\n")
+		text = strings.TrimSuffix(text, "\r")
+		b.WriteString(withoutValue(text))
+		if found {
+			b.WriteByte('\n')
 		}
 	}
-	put(" ", a[from:first])
-	middle(a[first:len(a)-last], b[first:len(b)-last], put)
-	put(" ", a[len(a)-last:endA])
-	return out.String()
+	return b.String()
 }
 
-const around = 2
-
-// middle writes a part that differs at both ends: line for line where it only
-// grew or a few lines were replaced, which is all that Plan does.
-func middle(a, b []string, put func(string, []string)) {
-	for len(a) > 0 && len(b) > 0 {
-		if a[0] == b[0] {
-			put(" ", a[:1])
-			a, b = a[1:], b[1:]
-			continue
-		}
-		n := 0 // how many lines of b come before a's next line
-		for n < len(b) && b[n] != a[0] {
-			n++
-		}
-		if n < len(b) {
-			put("+", b[:n])
-			b = b[n:]
-			continue
-		}
-		put("-", a[:1])
-		a = a[1:]
-		if len(a) > 0 && b[0] != a[0] && len(a) >= len(b) || len(a) == 0 {
-			continue
-		}
-		if len(a) > 0 && b[0] != a[0] {
-			put("+", b[:1])
-			b = b[1:]
-		}
+// withoutValue is a line of a diff, whose first character tells what it is.
+func withoutValue(line string) string {
+	head, value, ok := strings.Cut(line, "=")
+	name, key, array := strings.Cut(strings.TrimLeft(head, " \t+-;"), "[")
+	switch name = strings.TrimSpace(name); {
+	case !ok || !array, !among("env php_value php_admin_value", strings.ToLower(name)):
+		return line
 	}
-	put("-", a)
-	put("+", b)
+	key, _, _ = strings.Cut(key, "]")
+	value = strings.Trim(value, " \t\"'")
+	plain := name == "env" && (strings.HasPrefix(value, "$") && strings.Trim(value[1:], letters) == "" || Shown(key) && !strings.ContainsAny(value, "@?"))
+	if value == "" || plain {
+		return line
+	}
+	return head + "= …"
 }
 
-func lines(b []byte) []string {
-	all := strings.Split(string(b), "\n")
-	if n := len(all); all[n-1] == "" {
-		all = all[:n-1]
-	}
-	for i := range all {
-		all[i] = strings.TrimSuffix(all[i], "\r")
-	}
-	return all
-}
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"

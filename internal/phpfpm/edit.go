@@ -30,15 +30,46 @@ type Change struct {
 // ErrByHand says that a change cannot be made safely.
 var ErrByHand = errors.New("the files cannot be changed safely: change them by hand")
 
-// Plan works out which lines of which files to change. No change: it is so
-// already. What comes of it is read again as FPM will read it, and held against
-// what is wanted, so that no other pool is touched.
+// Plan works out which lines of which files to change for a pool. No change: it
+// is so already. What comes of it is read again as FPM will read it, and held
+// against what is wanted, so that no other pool is touched.
 func Plan(c Config, s *Setup, pool *Pool, w Wanted) ([]Change, error) {
-	e := editor{config: c, setup: s, pool: pool, lines: map[string][]string{}, before: map[string][]byte{}}
+	return plan(c, s, map[string]Wanted{pool.Name: w})
+}
+
+// PlanAll is Plan for several pools of one master, by name: they may stand in
+// the same file.
+func PlanAll(c Config, want map[string]Wanted) ([]Change, error) {
+	s, err := Load(c)
+	if err != nil {
+		return nil, err
+	}
+	return plan(c, s, want)
+}
+
+func plan(c Config, s *Setup, want map[string]Wanted) ([]Change, error) {
+	e := editor{config: c, setup: s, lines: map[string][]string{}, before: map[string][]byte{}}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if e.pool = s.Pool(name); e.pool == nil {
+			return nil, fmt.Errorf("there is no pool %s", name)
+		}
+		if err := e.plan(want[name]); err != nil {
+			return nil, fmt.Errorf("pool %s: %w", name, err)
+		}
+	}
+	changes := e.changes()
+	if len(changes) == 0 {
+		return nil, nil
+	}
+	return changes, check(c, s, want, changes)
+}
+
+// plan edits the lines of one pool.
+func (e *editor) plan(w Wanted) error {
 	if w.AllEnv {
-		if clear, by, set := pool.ClearEnv(); clear {
+		if clear, by, set := e.pool.ClearEnv(); clear {
 			if err := e.clearEnv(by, set); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
@@ -47,60 +78,25 @@ func Plan(c Config, s *Setup, pool *Pool, w Wanted) ([]Change, error) {
 	for _, name := range want.order {
 		line := "env[" + name + "] = " + want.text[name]
 		if w.AllEnv && want.text[name] == "$"+name {
-			if _, set := pool.Env(name); !set {
+			if _, set := e.pool.Env(name); !set {
 				continue
 			}
 		}
-		old, set := pool.Env(name)
+		old, set := e.pool.Env(name)
 		switch {
 		case set && old.Value == want.value[name]:
 		case set:
 			if err := e.replace(old.Place, line); err != nil {
-				return nil, err
+				return err
 			}
 		default:
 			add = append(add, line)
 		}
 	}
 	if len(add) > 0 {
-		if err := e.insert(e.anchor(), add); err != nil {
-			return nil, err
-		}
+		return e.insert(e.anchor(), add)
 	}
-	changes := e.changes()
-	if len(changes) == 0 {
-		return nil, nil
-	}
-	return changes, check(c, s, pool, want, w, changes)
-}
-
-// PlanAll is Plan for several pools of one master, by name, one after the other:
-// they may stand in the same file.
-func PlanAll(c Config, want map[string]Wanted) ([]Change, error) {
-	var all []Change
-	for _, name := range slices.Sorted(maps.Keys(want)) {
-		now := c.with(all)
-		s, err := Load(now)
-		if err != nil {
-			return nil, err
-		}
-		pool := s.Pool(name)
-		if pool == nil {
-			return nil, fmt.Errorf("there is no pool %s", name)
-		}
-		changes, err := Plan(now, s, pool, want[name])
-		if err != nil {
-			return nil, fmt.Errorf("pool %s: %w", name, err)
-		}
-		for _, ch := range changes {
-			if i := slices.IndexFunc(all, func(old Change) bool { return old.File == ch.File }); i >= 0 {
-				all[i].After = ch.After
-				continue
-			}
-			all = append(all, ch)
-		}
-	}
-	return all, nil
+	return nil
 }
 
 type settings struct {
@@ -270,7 +266,7 @@ func (e *editor) changes() []Change {
 }
 
 // check reads the changed files as FPM will.
-func check(c Config, s *Setup, pool *Pool, want settings, w Wanted, changes []Change) error {
+func check(c Config, s *Setup, wanted map[string]Wanted, changes []Change) error {
 	now, err := Load(c.with(changes))
 	if err != nil {
 		return err
@@ -279,15 +275,17 @@ func check(c Config, s *Setup, pool *Pool, want settings, w Wanted, changes []Ch
 		return ErrByHand
 	}
 	for i, p := range now.Pools {
-		if p.Name != pool.Name {
+		w, ok := wanted[p.Name]
+		if !ok {
 			if !same(p, s.Pools[i]) {
-				return fmt.Errorf("%w: pool %s shares a line with pool %s", ErrByHand, pool.Name, p.Name)
+				return fmt.Errorf("%w: they share a line with pool %s", ErrByHand, p.Name)
 			}
 			continue
 		}
 		if clear, _, _ := p.ClearEnv(); w.AllEnv && clear {
 			return ErrByHand
 		}
+		want := w.settings()
 		for _, n := range want.order {
 			got, set := p.Env(n)
 			if !set && w.AllEnv && want.value[n] == "$"+n {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -115,131 +114,28 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-func TestDiff(t *testing.T) {
+// Pools of one file are planned in one go, each by its own lines.
+func TestPlanAll(t *testing.T) {
 	t.Parallel()
-	c := Change{"/etc/x.conf", []byte("a\nb\nc\nd\ne\nf\n"), []byte("a\nb\nc\nD\nnew\ne\nf\n")}
-	const want = "--- /etc/x.conf\n+++ /etc/x.conf\n@@ -2,5 +2,6 @@\n b\n c\n-d\n+D\n+new\n e\n f\n"
-	if got := c.Diff(); got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
+	tree := inTree(t, map[string]string{"main.conf": "[global]\ninclude=/d/*\n",
+		"d/a": "[one]\nuser = x\n[two]\n;clear_env = no\nenv[B] = 1\n[three]\nuser = z\n", "d/b": "[two]\nuser = y\nenv[A] = $C\n[four]\n"})
+	c := Config{Path: "/main.conf", Tree: tree}
+	changes, err := PlanAll(c, map[string]Wanted{"one": {Names: []string{"A"}}, "two": {AllEnv: true, Names: []string{"A"}}, "four": {Values: map[string]string{"V": `a"b`}}})
+	if err != nil || len(changes) != 2 {
+		t.Fatal(changes, err)
 	}
-}
-
-// fixed is a directory with a pool file, and what stands in it.
-func TestApply(t *testing.T) {
-	t.Parallel()
-	fine := func(context.Context) error { return nil }
-	one := func(t *testing.T, files map[string]string) (*Tree, []Change) {
-		t.Helper()
-		tree := inTree(t, files)
-		c, s := load(t, tree, "/main.conf")
-		changes, err := Plan(c, s, s.Pool("www"), Wanted{Names: []string{relative}})
-		if err != nil || len(changes) != 1 {
-			t.Fatal(changes, err)
-		}
-		return tree, changes
+	want := map[string]string{
+		"/d/a": "[one]\nuser = x\nenv[A] = $A\n[two]\nclear_env = no\nenv[B] = 1\n[three]\nuser = z\n",
+		"/d/b": "[two]\nuser = y\nenv[A] = $A\n[four]\nenv[V] = \"a\\\"b\"\n",
 	}
-	text := func(t *testing.T, tree *Tree, name string) string {
-		t.Helper()
-		b, err := os.ReadFile(tree.Outside(name))
-		if err != nil {
-			t.Fatal(err)
+	for _, ch := range changes {
+		if string(ch.After) != want[ch.File] {
+			t.Errorf("%s:\n%s", ch.File, ch.After)
 		}
-		return string(b)
 	}
-	names := func(t *testing.T, tree *Tree, dir string) string {
-		t.Helper()
-		all, err := tree.names(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.Join(all, " ")
+	if _, err := PlanAll(c, map[string]Wanted{"none": {}}); err == nil || !strings.Contains(err.Error(), "there is no pool none") {
+		t.Error(err)
 	}
-	const main, pool = "[global]\ninclude=/d/*\n", "[www]\nuser = x\n"
-
-	t.Run("mode, owner and backup", func(t *testing.T) {
-		t.Parallel()
-		if runtime.GOOS == "windows" {
-			t.Skip("Windows has no modes")
-		}
-		tree, changes := one(t, map[string]string{"main.conf": main, "d/www.conf": pool})
-		file := tree.Outside("/d/www.conf")
-		if err := os.Chmod(file, 0o640); err != nil {
-			t.Fatal(err)
-		}
-		if os.Geteuid() == 0 {
-			if err := os.Chown(file, 12, 34); err != nil {
-				t.Fatal(err)
-			}
-		}
-		before, _ := os.Stat(file)
-		done, err := Apply(t.Context(), tree, changes, time.Unix(1700000000, 0), fine)
-		if err != nil || len(done.Backups) != 1 || done.Backups[0] != "/d/.www.conf.rolecall-20231114T221320.000000000" {
-			t.Fatal(done, err)
-		}
-		for _, name := range []string{"/d/www.conf", done.Backups[0]} {
-			after, err := os.Stat(tree.Outside(name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if after.Mode() != before.Mode() || ownerOf(after) != ownerOf(before) {
-				t.Errorf("%s: %v %s, want %v %s", name, after.Mode(), ownerOf(after), before.Mode(), ownerOf(before))
-			}
-		}
-		if text(t, tree, done.Backups[0]) != pool {
-			t.Error("the backup is not the old file")
-		}
-		if c, s := load(t, tree, "/main.conf"); len(s.Files) != 2 {
-			t.Errorf("the backup is part of the configuration: %v, %v", s.Files, c.Path)
-		}
-	})
-	t.Run("the old file is back when the test fails", func(t *testing.T) {
-		t.Parallel()
-		tree, changes := one(t, map[string]string{"main.conf": main, "d/www.conf": pool})
-		_, err := Apply(t.Context(), tree, changes, time.Now(), func(context.Context) error {
-			if !strings.Contains(text(t, tree, "/d/www.conf"), relative) {
-				t.Error("the test does not see the new file")
-			}
-			return &RefusedError{"no"}
-		})
-		var refused *RefusedError
-		if !errors.As(err, &refused) || text(t, tree, "/d/www.conf") != pool || names(t, tree, "/d") != "www.conf" {
-			t.Errorf("%v, %q, %s", err, text(t, tree, "/d/www.conf"), names(t, tree, "/d"))
-		}
-	})
-	t.Run("a link stays, and its target changes", func(t *testing.T) {
-		t.Parallel()
-		tree := inTree(t, map[string]string{"main.conf": main, "d/keep": "", "real/www one's.conf": pool})
-		if err := os.Symlink("/real/www one's.conf", tree.Outside("/d/www.conf")); err != nil {
-			t.Skip("this system has no links: ", err)
-		}
-		c, s := load(t, tree, "/main.conf")
-		changes, err := Plan(c, s, s.Pool("www"), Wanted{AllEnv: true})
-		if err != nil || len(changes) != 1 || changes[0].File != "/real/www one's.conf" {
-			t.Fatal(changes, err)
-		}
-		if _, err := Apply(t.Context(), tree, changes, time.Now(), fine); err != nil {
-			t.Fatal(err)
-		}
-		if target, err := os.Readlink(tree.Outside("/d/www.conf")); err != nil || target != "/real/www one's.conf" {
-			t.Errorf("the link is %q, %v", target, err)
-		}
-		if got := text(t, tree, "/real/www one's.conf"); got != "[www]\nuser = x\nclear_env = no\n" {
-			t.Errorf("%q", got)
-		}
-	})
-	t.Run("changed meanwhile", func(t *testing.T) {
-		t.Parallel()
-		tree, changes := one(t, map[string]string{"main.conf": main, "d/www.conf": pool})
-		if err := os.WriteFile(tree.Outside("/d/www.conf"), []byte("[www]\nuser = y\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := Apply(t.Context(), tree, changes, time.Now(), fine); err == nil || !strings.Contains(err.Error(), "was changed meanwhile") {
-			t.Error(err)
-		}
-		if names(t, tree, "/d") != "www.conf" || !strings.Contains(text(t, tree, "/d/www.conf"), "user = y") {
-			t.Error("the other's change is lost")
-		}
-	})
 }
 
 // A container's links lead to its own files, whatever they say.
@@ -355,7 +251,7 @@ func TestFixWithARealMaster(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Apply(t.Context(), found.Tree, changes, time.Now(), Tester(binary, s)); err != nil {
+			if _, err := Apply(t.Context(), found.Tree, changes, time.Now(), Tester(found.Tree, binary, s)); err != nil {
 				t.Fatal(err)
 			}
 			if err := (Finder{}).Reload(found); err != nil {
@@ -380,7 +276,7 @@ func TestFixWithARealMaster(t *testing.T) {
 		defer tree.Close()
 		_, s := load(t, tree, dir+"/f.conf")
 		held, _ := os.ReadFile(dir + "/f.conf")
-		_, err = Apply(t.Context(), tree, []Change{{dir + "/f.conf", held, append(held, "nonsense = 1\n"...)}}, time.Now(), Tester(binary, s))
+		_, err = Apply(t.Context(), tree, []Change{{dir + "/f.conf", held, append(held, "nonsense = 1\n"...)}}, time.Now(), Tester(tree, binary, s))
 		var refused *RefusedError
 		if !errors.As(err, &refused) || !strings.Contains(refused.Output, "unknown entry 'nonsense'") {
 			t.Error(err)

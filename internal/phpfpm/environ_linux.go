@@ -21,7 +21,7 @@ func (f Finder) Surroundings(m *Master) (found []Environment, notes []string) {
 			notes = append(notes, u.Notes...)
 		}
 	}
-	inside := f.nesting(m.PID)
+	inside, told := f.nesting(m.PID), false
 	for pid, level := f.parent(m.PID), 0; pid > 0 && level < 64; pid, level = f.parent(pid), level+1 {
 		if f.nesting(pid) != inside {
 			break // the container's own environment ends here
@@ -31,8 +31,9 @@ func (f Finder) Surroundings(m *Master) (found []Environment, notes []string) {
 		}
 		vars, err := f.Environ(pid)
 		switch {
-		case errors.Is(err, fs.ErrPermission) && len(found) == 0:
-			notes = append(notes, fmt.Sprintf("the environment of pid %d, from which php-fpm was started", pid))
+		case errors.Is(err, fs.ErrPermission) && len(found) == 0 && !told:
+			told = true
+			notes = append(notes, fmt.Sprintf("the environments of pid %d, from which php-fpm was started, and of those above it", pid))
 		case err == nil && vars != nil:
 			found = append(found, Environment{fmt.Sprintf("pid %d", pid), vars, true})
 		}

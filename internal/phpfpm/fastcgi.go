@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -30,6 +31,10 @@ const (
 
 // ErrNonsense says that what answered speaks no FastCGI.
 var ErrNonsense = errors.New("the answer is no FastCGI")
+
+// ErrClosed says that whoever listens closes the connection without a word: it
+// is no FPM, or one whose listen.allowed_clients keeps us out. It is ErrNonsense, too.
+var ErrClosed = fmt.Errorf("%w: the connection was closed", ErrNonsense)
 
 // ErrNoAnswer says that nothing came back in time, though somebody listens.
 var ErrNoAnswer = errors.New("no answer in time")
@@ -68,8 +73,11 @@ func Ask(ctx context.Context, dial Dial, params map[string]string) (Answer, erro
 
 func answerError(err error) error {
 	var ne net.Error
-	if errors.As(err, &ne) && ne.Timeout() {
+	switch {
+	case errors.As(err, &ne) && ne.Timeout():
 		return ErrNoAnswer
+	case errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):
+		return ErrClosed
 	}
 	return err
 }
@@ -119,7 +127,7 @@ func readAnswer(r io.Reader) (Answer, error) {
 	for n := 0; ; n++ {
 		if _, err := io.ReadFull(r, header[:]); err != nil {
 			if n == 0 && errors.Is(err, io.EOF) {
-				return a, fmt.Errorf("%w: the connection was closed", ErrNonsense)
+				return a, ErrClosed
 			}
 			return a, nonsense(err)
 		}

@@ -53,7 +53,23 @@ func (f Finder) Masters() ([]*Master, error) {
 			found = append(found, m)
 		}
 	}
-	return found, nil
+	return f.withoutNewborn(found), nil
+}
+
+// withoutNewborn leaves workers out that have just been forked: they still bear
+// the title of their master.
+func (f Finder) withoutNewborn(found []*Master) []*Master {
+	var titled []int
+	for _, m := range found {
+		titled = append(titled, m.PID)
+	}
+	return slices.DeleteFunc(found, func(m *Master) bool {
+		newborn := slices.Contains(titled, f.parent(m.PID))
+		if newborn {
+			_ = m.Tree.Close()
+		}
+		return newborn
+	})
 }
 
 // Master looks at one process; nil: it is no master, or has ended.

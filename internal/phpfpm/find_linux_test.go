@@ -49,6 +49,8 @@ func TestMasters(t *testing.T) {
 		1:  title("/sbin/init\x00"),
 		20: title("php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)\x00\x00\x00\x00"),
 		21: title("php-fpm: pool www\x00\x00"),
+		// A worker right after its birth, with its master's title.
+		22: {"cmdline": "php-fpm: master process (/etc/php/8.2/fpm/php-fpm.conf)", "exe": "-> /usr/sbin/php-fpm8.2", "root": "-> /", "status": "PPid:\t20\n"},
 		30: title(`php-fpm: master process (/srv/it's "mine" (2)/php-fpm.conf)`),
 		40: {"cmdline": "php-fpm: master process (/gone/php-fpm.conf)"}, // its exe is gone already
 		50: {"root": "-> /"},                                            // it is gone
@@ -188,7 +190,7 @@ func ordinary(t *testing.T, pid string) {
 	if err := f.Reload(m); err == nil {
 		t.Error("it may reload root's php-fpm")
 	}
-	if err := Trusted("/usr/sbin"); err != nil {
+	if err := m.Tree.Trusted("/usr/sbin"); err != nil {
 		t.Error(err)
 	}
 }

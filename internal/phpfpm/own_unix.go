@@ -7,42 +7,29 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"path"
 	"strings"
 	"syscall"
+	"time"
 )
-
-// own gives f the owner and the group of info, where they are not so already.
-func own(f *os.File, info fs.FileInfo) error {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil
-	}
-	if now, err := f.Stat(); err == nil {
-		if s, ok := now.Sys().(*syscall.Stat_t); ok && s.Uid == st.Uid && s.Gid == st.Gid {
-			return nil
-		}
-	}
-	return f.Chown(int(st.Uid), int(st.Gid))
-}
 
 func ownedBy(info fs.FileInfo, uid int) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(st.Uid) == uid
 }
 
-// Trusted says why a file must not be run, or changed, by us: it belongs to
-// somebody who is neither root nor we, or others may write it. Whoever may write
-// it could have us do as they like. nil: it may.
-func Trusted(name string) error {
-	real, err := filepath.EvalSymlinks(name)
+// Trusted says why a file of the tree must not be run, or changed, by us: it, or
+// a directory above it, belongs to somebody who is neither root nor we, or others
+// may write it. Whoever may write it could have us do as they like. nil: it may.
+func (t *Tree) Trusted(name string) error {
+	real, err := t.Real(name)
 	if err != nil {
 		return err
 	}
-	for at := real; ; at = filepath.Dir(at) {
-		info, err := os.Stat(at)
+	for at := real; ; at = path.Dir(at) {
+		info, err := t.root.Lstat(below(at))
 		if err != nil {
-			return err
+			return inside(at, err)
 		}
 		st, ok := info.Sys().(*syscall.Stat_t)
 		switch {
@@ -53,7 +40,7 @@ func Trusted(name string) error {
 		case info.Mode().Perm()&0o022 != 0 && info.Mode()&fs.ModeSticky == 0:
 			return fmt.Errorf("%s may be written by others", at)
 		}
-		if at == filepath.Dir(at) {
+		if at == "/" {
 			return nil
 		}
 	}
@@ -61,7 +48,7 @@ func Trusted(name string) error {
 
 // FindBinary is a php-fpm for a main file, where none runs: that of its
 // distribution, or the one in the PATH.
-func FindBinary(main string) string {
+func (t *Tree) FindBinary(main string) string {
 	var candidates []string
 	if rest, ok := strings.CutPrefix(main, "/etc/php/"); ok {
 		version, _, _ := strings.Cut(rest, "/")
@@ -73,12 +60,29 @@ func FindBinary(main string) string {
 	}
 	candidates = append(candidates, PrefixOf(main)+"/sbin/php-fpm", PrefixOf(main)+"/bin/php-fpm")
 	for _, c := range candidates {
-		if info, err := os.Stat(c); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+		if info, err := t.Stat(c); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 			return c
 		}
 	}
 	found, _ := exec.LookPath("php-fpm")
 	return found
+}
+
+// jail has a program see the tree's files, and not ours, where the two differ:
+// what it reads must be what was changed. The caller calls done once the program
+// has started.
+func (t *Tree) jail(c *exec.Cmd) (done func(), err error) {
+	c.Dir = "/"
+	if t.base == "/" {
+		return func() {}, nil
+	}
+	top, err := t.root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	// By its descriptor: the process behind base may have ended, and its pid be another's.
+	c.SysProcAttr = &syscall.SysProcAttr{Chroot: fmt.Sprintf("/proc/self/fd/%d", top.Fd())}
+	return func() { _ = top.Close() }, nil
 }
 
 // Reload has a master read its files again. It must still be the master it was.
@@ -88,7 +92,7 @@ func (f Finder) Reload(m *Master) error {
 		return fmt.Errorf("php-fpm master %d has ended", m.PID)
 	}
 	_ = now.Tree.Close()
-	if now.Path != m.Path || now.UID != m.UID {
+	if now.Path != m.Path || now.UID != m.UID || now.Started.Sub(m.Started).Abs() > 2*time.Second {
 		return fmt.Errorf("process %d is another one now", m.PID)
 	}
 	return syscall.Kill(m.PID, syscall.SIGUSR2)

@@ -3,20 +3,20 @@ package phpfpm
 import (
 	"errors"
 	"io/fs"
-	"os"
+	"os/exec"
 )
 
 var errWindows = errors.New("there is no PHP-FPM on Windows")
 
-func own(*os.File, fs.FileInfo) error { return nil }
-
 func ownedBy(fs.FileInfo, int) bool { return true }
 
 // Trusted trusts nothing here.
-func Trusted(string) error { return errWindows }
+func (*Tree) Trusted(string) error { return errWindows }
 
 // FindBinary finds none here.
-func FindBinary(string) string { return "" }
+func (*Tree) FindBinary(string) string { return "" }
+
+func (*Tree) jail(*exec.Cmd) (func(), error) { return nil, errWindows }
 
 // Reload reloads none here.
 func (Finder) Reload(*Master) error { return errWindows }

@@ -78,6 +78,15 @@ func (s *Setup) Pool(name string) *Pool {
 // whose name is misspelled in one of them.
 func (s *Setup) Incomplete() []Fault {
 	var all []Fault
+	if len(s.Pools) == 0 && len(s.Faults) == 0 {
+		at, text := Place{s.Path, 1}, "there is no pool: no file has a section such as [www]"
+		for _, in := range s.Includes {
+			if len(in.Files) == 0 {
+				at, text = in.Place, "there is no pool: "+clip(in.Pattern)+" matches no file"
+			}
+		}
+		all = append(all, Fault{at, text})
+	}
 	for _, p := range s.Pools {
 		switch {
 		case p.Value("listen") == "":

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// sameOwner gives f to the owner and group of info's file. Only root may give
+// SameOwner gives f to the owner and group of info's file. Only root may give
 // files away; for others they are the same already, but for a group perhaps.
-func sameOwner(f *os.File, info fs.FileInfo) error {
+func SameOwner(f *os.File, info fs.FileInfo) error {
 	want, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return nil

@@ -69,7 +69,7 @@ func File(path string, old, text []byte) (err error) {
 		}
 	}()
 	if info != nil {
-		if err := sameOwner(f, info); err != nil {
+		if err := SameOwner(f, info); err != nil {
 			return fmt.Errorf("%s would change its owner: %w", target, err)
 		}
 		if err := f.Chmod(info.Mode().Perm()); err != nil {

@@ -87,8 +87,11 @@ func (a *Account) newestAs(ctx context.Context, d *types.TaskDefinition, text st
 		return "", nil // d is the newest
 	}
 	newest, tags, err := a.taskDefinition(ctx, aws.ToString(d.Family))
-	if err != nil {
+	if err := notACheck(err); err != nil {
 		return "", err
+	}
+	if err != nil {
+		return "", nil // there is no active one
 	}
 	have, err := json.Marshal(copyOf(newest, tags))
 	if err != nil {

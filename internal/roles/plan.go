@@ -80,9 +80,6 @@ func undoing(text, action string, input any, needs ...Permission) Undo {
 // fixed is the undo of a step whose answer does not matter.
 func fixed(all ...Undo) func(any) []Undo { return func(any) []Undo { return all } }
 
-// Waits says whether the step only looks.
-func (s Step) Waits() bool { return s.wait != nil }
-
 // ShownInput is the call's input as JSON without what is not set, and without
 // the values that may be secrets.
 func (s Step) ShownInput() json.RawMessage {

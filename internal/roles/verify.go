@@ -70,8 +70,11 @@ func (a *Account) VerifyInstance(ctx context.Context, n Name, id string) ([]Chec
 	}
 	attach := fmt.Sprintf("rolecall role attach %s --instance %s", r.Name, id)
 	found, err := a.instances(ctx, Selection{IDs: []string{id}})
+	if err := notACheck(err); err != nil {
+		return c, err
+	}
 	if err != nil {
-		return append(c, failedCheck("instance", err)), notACheck(err)
+		return append(c, failedCheck("instance", err)), nil
 	}
 	i := found[0]
 	if i.state == "running" {
@@ -83,26 +86,29 @@ func (a *Account) VerifyInstance(ctx context.Context, n Name, id string) ([]Chec
 	if err != nil {
 		return c, err
 	}
-	a.checkAssociation(ctx, &c, r, bonds[id], attach)
+	if err := a.checkAssociation(ctx, &c, r, bonds[id], attach); err != nil {
+		return c, err
+	}
 	checkMetadata(&c, i, attach)
 	return c, nil
 }
 
-func (a *Account) checkAssociation(ctx context.Context, c *checks, r *Role, bonds []association, attach string) {
+func (a *Account) checkAssociation(ctx context.Context, c *checks, r *Role, bonds []association, attach string) error {
 	bond, bound := current(bonds)
 	switch {
 	case !bound:
 		c.bad(checkFailed, "association", attach, "the instance has no instance profile")
-		return
+		return nil
 	case !bond.live():
 		c.bad(checkFailed, "association", attach, "the association is %s", bond.state)
-		return
+		return nil
 	}
 	p, err := a.profile(ctx, nameOfARN(bond.profileARN))
+	if err != nil {
+		return err
+	}
 	name := nameOfARN(bond.profileARN).Name
 	switch {
-	case err != nil:
-		*c = append(*c, failedCheck("instance profile", err))
 	case p == nil:
 		c.bad(checkFailed, "instance profile", attach, "the instance profile %s of the instance is gone", name)
 	case len(p.roles) == 0:
@@ -117,6 +123,7 @@ func (a *Account) checkAssociation(ctx context.Context, c *checks, r *Role, bond
 	} else {
 		c.bad(checkWarning, "association", "wait some seconds, then look again", "the association is %s", bond.state)
 	}
+	return nil
 }
 
 func checkMetadata(c *checks, i instance, attach string) {

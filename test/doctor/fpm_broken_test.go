@@ -180,6 +180,9 @@ func brokenPHP() []Case {
 		{"a pool's name misspelled in a second file", "php-fpm.pool-name", func(s *Site) {
 			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www"), "pool.d/zz.conf": "[wwww]\nclear_env = no\n"}, dead: true}).start(s)
 		}},
+		{"an include that matches no file", "php-fpm.configuration", func(s *Site) {
+			(&phpSite{files: map[string]string{"pool.d/www.cnf": pool("www")}, dead: true}).start(s)
+		}},
 		{"files that include each other", "php-fpm.include-cycle", func(s *Site) {
 			(&phpSite{files: map[string]string{"pool.d/www.conf": pool("www") + "include={dir}/pool.d/*.conf\n"}, dead: true}).start(s)
 		}},
@@ -215,6 +218,23 @@ func brokenPHP() []Case {
 			server := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: time.Second}
 			go func() { _ = server.Serve(l) }()
 			s.T.Cleanup(func() { _ = server.Close() })
+		}},
+		{"something closes the connection at once", "php-fpm.nonsense", func(s *Site) {
+			p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}}
+			p.start(s)
+			if err := os.Remove(p.dir + "/www.sock"); err != nil {
+				s.T.Fatal(err)
+			}
+			l, err := net.Listen("unix", p.dir+"/www.sock")
+			if err != nil {
+				s.T.Fatal(err)
+			}
+			s.T.Cleanup(func() { _ = l.Close() })
+			go func() {
+				for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+					_ = c.Close()
+				}
+			}()
 		}},
 		{"somebody listens and never answers", "php-fpm.no-answer", func(s *Site) {
 			p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}}

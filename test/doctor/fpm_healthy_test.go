@@ -39,6 +39,9 @@ func healthyPHP() []Case {
 		{"a pool that listens on TCP, as the official image does", "", func(s *Site) {
 			fpmWith(www("clear_env = no", "listen = "+fpmClosedPort(s.T)), phpRelative+"="+secretPath)(s)
 		}},
+		{"a pool on TCP that lets only its web server in", "", func(s *Site) {
+			fpmWith(www("clear_env = no", "listen = "+fpmClosedPort(s.T), "listen.allowed_clients = 192.0.2.1"), phpRelative+"="+secretPath)(s)
+		}},
 		{"a stale relative URI that the pool hides", "", func(s *Site) {
 			fpmWith(www("clear_env = no", "env["+phpFull+"] = \""+s.Serve("--load", "fake", "--auth", "none").URL+"/\"", "env["+phpRelative+"] = $ROLECALL_UNSET"), phpRelative+"="+secretPath)(s)
 		}},
