@@ -46,7 +46,8 @@ func fleetOf(c config.Config) store.RedisConfig {
 	return store.RedisConfig{URL: string(c.Store), PasswordFile: c.StorePasswordFile, SentinelPasswordFile: c.StoreSentinelPasswordFile, CAFile: c.StoreCAFile}
 }
 
-// openStore is nil where nothing has been kept so far.
+// openStore is nil where nothing has been kept so far. It may come with an error
+// that says why the server cannot be used.
 func (a *app) openStore() (*store.Shared, error) {
 	d, err := a.dirs()
 	if err != nil {
@@ -62,11 +63,8 @@ func (a *app) openStore() (*store.Shared, error) {
 		return nil, nil
 	case err != nil:
 		return nil, err
-	case s.FleetErr != nil:
-		s.Close()
-		return nil, s.FleetErr
 	}
-	return s, nil
+	return s, s.FleetErr
 }
 
 // storeEntry is what --json prints of an entry: names and meanings stay.
@@ -91,25 +89,22 @@ func (a *app) storeListCommand() *cobra.Command {
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			f, err := a.openStore()
-			if err != nil {
-				return err
-			}
 			entries, shared := []storeEntry{}, false
 			if f != nil {
 				defer f.Close()
-				all, err := f.List(c.Context())
-				if err != nil {
-					return err
-				}
+				all, e := f.List(c.Context())
 				for _, e := range all {
 					entries = append(entries, entryOf(e))
 				}
-				shared = f.Fleet != nil
+				shared, err = f.Fleet != nil, errors.Join(err, e)
+			}
+			if err != nil && len(entries) == 0 {
+				return err
 			}
 			if asJSON {
-				return writeJSON(a.stdout, entries)
+				return errors.Join(writeJSON(a.stdout, entries), err)
 			}
-			return a.printEntries(entries, shared, time.Now())
+			return errors.Join(a.printEntries(entries, shared, time.Now()), err)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print it as JSON")
@@ -179,11 +174,11 @@ new one is made.`,
 				return wrongUsage("--key is for the whole store, and not for one source", "rolecall store clear --key")
 			}
 			n, err := a.clearStore(c.Context(), args, key)
-			if err != nil {
+			if err != nil && n == 0 {
 				return err
 			}
-			_, err = fmt.Fprintf(a.stdout, "removed: %d\n", n)
-			return err
+			_, e := fmt.Fprintf(a.stdout, "removed: %d\n", n)
+			return errors.Join(err, e)
 		},
 		ValidArgsFunction: a.completeSources,
 	}
@@ -201,14 +196,14 @@ func (a *app) clearStore(ctx context.Context, args []string, key bool) (int, err
 		defer s.Close()
 	}
 	if len(args) > 0 {
-		if s == nil || openErr != nil {
+		if s == nil {
 			return 0, openErr
 		}
 		n, err := s.Clear(ctx, args[0])
 		if n == 0 { // a profile's bare name
 			n, err = s.Clear(ctx, "profile:"+args[0])
 		}
-		return n, err
+		return n, errors.Join(err, openErr)
 	}
 	n, err := store.Wipe(d.Store) // needs no key, which may be what is lost
 	if s != nil && s.Fleet != nil {

@@ -140,7 +140,8 @@ func (s *Shared) Forget(key string) {
 	}
 }
 
-// List is all entries, those of this machine first.
+// List is all entries, those of this machine first; with an error, those that
+// could be seen.
 func (s *Shared) List(ctx context.Context) ([]Entry, error) {
 	var all []Entry
 	if s.File != nil {
@@ -152,10 +153,7 @@ func (s *Shared) List(ctx context.Context) ([]Entry, error) {
 	}
 	if s.Fleet != nil {
 		theirs, err := s.Fleet.List(ctx)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, theirs...)
+		return append(all, theirs...), err
 	}
 	return all, nil
 }
