@@ -152,7 +152,7 @@ func (p *process) ask(ctx context.Context) (creds.Credentials, error) {
 	if err != nil {
 		return creds.Credentials{}, err
 	}
-	return r.Credentials(ctx, pathOf("", p.source))
+	return r.Credentials(ctx, pathOf("", p.sourceText(p.source)))
 }
 
 // shared asks the source, or takes what another process has just got from it.

@@ -141,7 +141,7 @@ func (a *app) handoutOf(st control.Status, slot, source string) (handout, error)
 	if err != nil {
 		return handout{}, err
 	}
-	h := handout{URL: base + pathOf(slot, source)}
+	h := handout{URL: base + pathOf(slot, a.sourceText(source))}
 	if st.Auth != "none" {
 		h.TokenFile = st.TokenFile
 	}

@@ -156,8 +156,8 @@ func (a *app) markRefused(f *awsconfig.Files, list []signIn, slots []control.Slo
 
 // usesSession says whether a source rests on the sign-in to a session.
 func usesSession(f *awsconfig.Files, source string, session sso.Session) bool {
-	if strings.HasPrefix(source, "sso:") {
-		return strings.HasPrefix(source, "sso:"+session.Name+"/")
+	if role, ok := strings.CutPrefix(source, "sso:"+session.Name+"/"); ok {
+		return strings.Count(role, "/") == 1 // a session's name may have one, too
 	}
 	name, ok := strings.CutPrefix(source, "profile:")
 	if !ok {

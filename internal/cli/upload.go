@@ -16,6 +16,21 @@ func (a *app) resolver() *source.Resolver {
 		MFASession: a.mfaLength(), Warn: func(msg string) { a.warn(msg, "") }})
 }
 
+// sourceText is a source as every daemon reads it: a profile whose name has a
+// colon is written profile:NAME.
+func (a *app) sourceText(text string) string {
+	if text == "" {
+		return ""
+	}
+	if _, err := source.Canonical(text); err == nil {
+		return text
+	}
+	if full, err := a.resolver().Canonical(text); err == nil {
+		return full
+	}
+	return text // the daemon says what is wrong with it
+}
+
 // upload resolves a source here and puts its credentials in a slot of --server.
 func (a *app) upload(ctx context.Context, o loadOptions, text string) error {
 	r, err := a.remote()

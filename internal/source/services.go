@@ -23,7 +23,7 @@ type Endpoint struct {
 // credentials of a source: AWS_ENDPOINT_URL_X, AWS_ENDPOINT_URL, and what the
 // source's profile says. region "" stands for that of the partition aws.
 func (r *Resolver) Endpoint(text, service, region string) (Endpoint, error) {
-	s, err := parseSpec(text)
+	s, err := r.parse(text)
 	if err != nil {
 		return Endpoint{}, err
 	}

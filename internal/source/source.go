@@ -154,10 +154,11 @@ func New(cfg Config) *Resolver {
 // asks nobody over the network. A text is profile:NAME or just NAME,
 // sso:SESSION/ACCOUNT/ROLE, imds, container, env, default, role:ARN, role:ARN@SOURCE, fake or fake:OPTIONS. A
 // NAME that is one of these words is that kind: write profile:NAME for a
-// profile of that name. In a role's ARN "@" is written %40. Errors are
+// profile of that name. Another word with a colon is a profile where there is one
+// of that name. In a role's ARN "@" is written %40. Errors are
 // *creds.RetrieveError with code not_configured.
 func (r *Resolver) Resolve(text string) (*Source, error) {
-	spec, err := parseSpec(text)
+	spec, err := r.parse(text)
 	if err != nil {
 		return nil, err
 	}
@@ -183,6 +184,29 @@ func Canonical(text string) (string, error) {
 		return "", err
 	}
 	return s.String(), nil
+}
+
+// Canonical is the one spelling of a source's text for Resolve, which looks for
+// profiles whose name has a colon. Errors are as Resolve's.
+func (r *Resolver) Canonical(text string) (string, error) {
+	s, err := r.parse(text)
+	if err != nil {
+		return "", err
+	}
+	return s.String(), nil
+}
+
+func (r *Resolver) parse(text string) (spec, error) {
+	s, err := parseSpec(text)
+	if err == nil || !maybeProfile(text) {
+		return s, err
+	}
+	if files, filesErr := r.files(); filesErr == nil {
+		if _, ok := files.Profile(text); ok {
+			return spec{kind: kindProfile, arg: text}, nil
+		}
+	}
+	return s, err
 }
 
 // AssumeRole is the role arn assumed with whatever base gives, which is

@@ -73,6 +73,13 @@ func unprintable(r rune) bool {
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
+// maybeProfile says whether a text that is no source may be the name of a
+// profile, such as those that rolecall profiles write makes.
+func maybeProfile(text string) bool {
+	kind, _, ok := strings.Cut(text, ":")
+	return ok && !slices.Contains([]string{kindProfile, kindIMDS, kindContainer, kindEnv, kindDefault, kindRole, kindFake, kindSSO}, kind)
+}
+
 func parseDepth(text string, roles int) (spec, error) {
 	kind, arg, hasArg := strings.Cut(text, ":")
 	switch {
