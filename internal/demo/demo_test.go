@@ -7,8 +7,10 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"rolecall/internal/config"
+	"rolecall/internal/fakeaws"
 )
 
 // TestWorld: the daemon of the demo answers for every slot, with one call to
@@ -112,5 +114,20 @@ func empty(t *testing.T, dir string) {
 	t.Helper()
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("%v is left behind (%v)", left, err)
+	}
+}
+
+// A refresh while the crowd still asks is no second call for the same keys.
+func TestFirstCalls(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	call := func(role string, after time.Duration) fakeaws.Request {
+		return fakeaws.Request{Op: "sts:AssumeRole", RoleARN: role, Time: began.Add(after)}
+	}
+	all := []fakeaws.Request{call("a", 0), call("b", time.Second), call("b", 2*time.Second), call("a", keyLife*9/20), {Op: "sts:GetCallerIdentity", RoleARN: "a", Time: began}}
+	for role, want := range map[string]int{"a": 1, "b": 2, "c": 0} {
+		if n := firstCalls(all, role); n != want {
+			t.Errorf("%s: %d, want %d", role, n, want)
+		}
 	}
 }
