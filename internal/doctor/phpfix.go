@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -281,7 +282,11 @@ func (f *FPMFix) Apply(ctx context.Context, say func(string)) []Result {
 		return []Result{{Check: "php-fpm --fix", Target: f.Target, Outcome: OK, Summary: summary}}
 	}
 	if err := f.survey.config.Finder.Reload(f.master.Master); err != nil {
-		return failed("php-fpm.not-reloaded", "php-fpm was not reloaded: "+err.Error(), Fix{Text: "reload it", Command: fmt.Sprintf("kill -USR2 %d", f.master.PID)})
+		fix := Fix{Text: "start php-fpm again: it reads the files then"} // its pid may be another's soon
+		if errors.Is(err, fs.ErrPermission) {
+			fix = Fix{Text: "reload it, as root or as its user", Command: fmt.Sprintf("kill -USR2 %d", f.master.PID)}
+		}
+		return failed("php-fpm.not-reloaded", "the files are changed, and php-fpm was not reloaded: "+err.Error(), fix)
 	}
 	say(fmt.Sprintf("reloaded php-fpm (pid %d)", f.master.PID))
 	return f.prove(ctx, failed)
