@@ -189,12 +189,18 @@ func (a *app) applyFixes(ctx context.Context, survey *doctor.PHPFPM, planned []*
 	}
 	changes := 0
 	for _, p := range planned {
+		if p.Refused != "" {
+			continue // there is nothing to agree to
+		}
 		if !f.asJSON {
 			fmt.Fprint(a.stdout, visible(p.Diff()))
 		}
 		changes += len(p.Changes)
-		if p.Refused == "" {
-			changes += len(p.Tokens)
+		for _, t := range p.Tokens {
+			changes++
+			if !f.asJSON {
+				fmt.Fprintf(a.stdout, "%s becomes a copy of %s, for the user %s alone\n", visible(t.To), visible(t.From), visible(t.User))
+			}
 		}
 	}
 	if changes > 0 && !o.yes {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -50,6 +51,11 @@ type TokenCopy struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 	User string `json:"user"`
+}
+
+func (t TokenCopy) read() ([]byte, error) {
+	b, err := privatefile.ReadSecret(t.From, 1<<16)
+	return bytes.TrimSpace(b), err
 }
 
 // HasPool says whether some master has a pool of that name; "" is any.
@@ -195,8 +201,17 @@ func (f *FPMFix) plan() {
 	}
 	f.Changes = changes
 	f.Reload = m.Master != nil
+	f.Tokens = slices.DeleteFunc(f.Tokens, func(t TokenCopy) bool {
+		b, err := t.read()
+		return err == nil && phpfpm.HasSecret(m.tree, t.To, t.User, b)
+	})
 	if why := f.untrusted(); why != nil {
 		f.Refused = phpfpm.Plain(why)
+		return
+	}
+	if _, err := f.binary(); err != nil && len(f.Changes) > 0 {
+		f.Refused = phpfpm.Plain(err)
+		f.Fixes = []Fix{{Text: "name php-fpm with --binary FILE; root sees which one runs"}}
 	}
 }
 
@@ -252,7 +267,7 @@ func (f *FPMFix) Apply(ctx context.Context, say func(string)) []Result {
 	case errors.As(err, &refused):
 		return failed("php-fpm.not-fixed", refused.Error())
 	case errors.As(err, &undone):
-		return failed("php-fpm.not-fixed", "nothing was changed: "+phpfpm.Plain(undone.err), undone.fixes...)
+		return failed("php-fpm.not-fixed", "nothing was changed: "+phpfpm.Plain(undone.err))
 	default:
 		return failed("php-fpm.not-fixed", phpfpm.Plain(err))
 	}
@@ -260,42 +275,48 @@ func (f *FPMFix) Apply(ctx context.Context, say func(string)) []Result {
 		return []Result{{Check: "php-fpm --fix", Target: f.Target, Outcome: OK, Summary: "the files are right; php-fpm does not run, so nothing could be asked"}}
 	}
 	if !changed && f.proved(ctx) == nil {
-		return []Result{{Check: "php-fpm --fix", Target: f.Target, Outcome: OK, Summary: "all is so already: nothing was changed"}}
+		summary := "all is so already: nothing was changed"
+		if len(f.Tokens) > 0 { // workers read it anew for each request
+			summary = "the authorization token is up to date, and no file of php-fpm needs a change"
+		}
+		return []Result{{Check: "php-fpm --fix", Target: f.Target, Outcome: OK, Summary: summary}}
 	}
 	if err := f.survey.config.Finder.Reload(f.master.Master); err != nil {
-		return failed("php-fpm.not-reloaded", "php-fpm was not reloaded: "+err.Error(), Fix{Text: "reload it", Command: fmt.Sprintf("kill -USR2 %d", f.master.PID)})
+		fix := Fix{Text: "start php-fpm again: it reads the files then"} // its pid may be another's soon
+		if errors.Is(err, fs.ErrPermission) {
+			fix = Fix{Text: "reload it, as root or as its user", Command: fmt.Sprintf("kill -USR2 %d", f.master.PID)}
+		}
+		return failed("php-fpm.not-reloaded", "the files are changed, and php-fpm was not reloaded: "+err.Error(), fix)
 	}
 	say(fmt.Sprintf("reloaded php-fpm (pid %d)", f.master.PID))
 	return f.prove(ctx, failed)
 }
 
 // unwritten is why nothing was written, or remained.
-type unwritten struct {
-	err   error
-	fixes []Fix
-}
+type unwritten struct{ err error }
 
 func (u *unwritten) Error() string { return u.err.Error() }
 
-// write changes the files, and puts the tokens in their places once php-fpm has
+// write changes the files (and says whether it did), and puts the tokens in their places once php-fpm has
 // taken the files: where anything fails, neither is left behind.
 func (f *FPMFix) write(ctx context.Context, say func(string)) (changed bool, err error) {
+	put := false
 	test := func(context.Context) error { return nil }
 	if len(f.Changes) > 0 {
 		binary, err := f.binary()
 		if err != nil {
-			return false, &unwritten{err, []Fix{{Text: "name php-fpm with --binary FILE; root sees which one runs"}}}
+			return false, &unwritten{err}
 		}
 		test = phpfpm.Tester(f.master.tree, binary, f.master.setup)
 	}
 	ready := make([]*phpfpm.Secret, len(f.Tokens))
 	for i, t := range f.Tokens {
-		b, err := privatefile.ReadSecret(t.From, 1<<16)
+		b, err := t.read()
 		if err == nil {
-			ready[i], err = phpfpm.PrepareSecret(f.master.tree, t.To, t.User, bytes.TrimSpace(b))
+			ready[i], err = phpfpm.PrepareSecret(f.master.tree, t.To, t.User, b)
 		}
 		if err != nil {
-			return false, &unwritten{fmt.Errorf("the pool's copy of the authorization token cannot be made: %s", phpfpm.Plain(err)), nil}
+			return false, &unwritten{fmt.Errorf("the pool's copy of the authorization token cannot be made: %s", phpfpm.Plain(err))}
 		}
 		defer ready[i].Discard()
 	}
@@ -304,21 +325,19 @@ func (f *FPMFix) write(ctx context.Context, say func(string)) (changed bool, err
 			return err
 		}
 		for i, t := range f.Tokens {
-			switch made, err := ready[i].Put(); {
-			case err != nil:
+			if err := ready[i].Put(); err != nil {
 				return err
-			case made:
-				changed = true
-				say("wrote " + t.To + " for the user " + t.User)
 			}
+			put = true
+			say("wrote " + t.To + " for the user " + t.User)
 		}
 		return nil
 	})
 	var refused *phpfpm.RefusedError
 	switch {
 	case err == nil:
-	case len(kept) == 0 && !changed && !errors.As(err, &refused) && ctx.Err() == nil:
-		return false, &unwritten{err, nil}
+	case len(kept) == 0 && !put && !errors.As(err, &refused) && ctx.Err() == nil:
+		return false, &unwritten{err}
 	default:
 		return false, err
 	}

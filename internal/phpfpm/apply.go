@@ -128,7 +128,18 @@ func (t *Tree) write(name, like string, data []byte, over bool) (err error) {
 // Secret is a small file for one user alone, ready to be put in its place.
 type Secret struct {
 	tree       *Tree
-	name, made string // made: what it is called until then; "" when the file holds it already
+	name, made string // made: what it is called until then; "" afterwards
+}
+
+// HasSecret says whether a file holds data, and is the user's alone.
+func HasSecret(t *Tree, name, user string, data []byte) bool {
+	uid, _, ok := t.user(user)
+	info, err := t.root.Lstat(below(name))
+	if !ok || err != nil || info.Mode().Perm() != 0o400 || !ownedBy(info, uid) {
+		return false
+	}
+	held, err := t.ReadFile(name, 1<<16)
+	return err == nil && bytes.Equal(held, data)
 }
 
 // PrepareSecret writes data under another name beside name: mode 0400, owned by
@@ -139,15 +150,8 @@ func PrepareSecret(t *Tree, name, user string, data []byte) (*Secret, error) {
 		return nil, fmt.Errorf("there is no user %s", user)
 	}
 	s := &Secret{t, name, path.Join(path.Dir(name), "."+path.Base(name)+".rolecall-new")}
-	switch info, err := t.root.Lstat(below(name)); {
-	case err != nil:
-	case info.IsDir():
+	if info, err := t.root.Lstat(below(name)); err == nil && info.IsDir() {
 		return nil, fmt.Errorf("%s is a directory", name)
-	case info.Mode().Perm() == 0o400 && ownedBy(info, uid):
-		if held, err := t.ReadFile(name, 1<<16); err == nil && bytes.Equal(held, data) {
-			s.made = ""
-			return s, nil
-		}
 	}
 	_ = t.root.Remove(below(s.made)) // left over from one that was killed
 	f, err := t.root.OpenFile(below(s.made), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400)
@@ -168,16 +172,13 @@ func PrepareSecret(t *Tree, name, user string, data []byte) (*Secret, error) {
 	return s, nil
 }
 
-// Put puts the file in its place, and says whether it was not there already.
-func (s *Secret) Put() (bool, error) {
-	if s.made == "" {
-		return false, nil
-	}
+// Put puts the file in its place.
+func (s *Secret) Put() error {
 	if err := s.tree.root.Rename(below(s.made), below(s.name)); err != nil {
-		return false, writeError(s.name, err)
+		return writeError(s.name, err)
 	}
 	s.made = ""
-	return true, nil
+	return nil
 }
 
 // Discard removes what Put has not put in its place.

@@ -179,7 +179,7 @@ func TestFixProvedByPHP(t *testing.T) {
 			}
 			before, _ := os.ReadFile(p.dir + "/pool.d/www.conf")
 			out, errs, code := s.call("n\n", args...)
-			if after, _ := os.ReadFile(p.dir + "/pool.d/www.conf"); code != 1 || !bytes.Equal(after, before) || !strings.Contains(out, "+++ ") || !strings.Contains(errs, "apply this? [y/N]") {
+			if after, _ := os.ReadFile(p.dir + "/pool.d/www.conf"); code != 1 || !bytes.Equal(after, before) || !strings.Contains(out, "+++ ") || !strings.Contains(errs, "apply this? [y/N]") || !strings.Contains(errs, "--fix --yes --fpm-config "+p.dir+"/php-fpm.conf") {
 				t.Fatalf("a no: %d\n%s%s", code, out, errs)
 			}
 			out, errs, code = s.call("yes\n", args...)
@@ -242,6 +242,18 @@ func TestUseRolecall(t *testing.T) {
 	if out, errs, code = s.call("", append(args, "--fix", "--yes")...); code != 0 || strings.Contains(out, "+++") || strings.Contains(errs, "wrote") || !strings.Contains(out, "nothing was changed") {
 		t.Errorf("a second time: %d\n%s%s", code, out, errs)
 	}
+	if out, errs, code = s.call("", append(args, "--fix")...); code != 0 || strings.Contains(errs, "apply this?") {
+		t.Errorf("it asks about nothing: %d\n%s%s", code, out, errs)
+	}
+	// A copy that is old is made anew, which is told before the question.
+	if err := os.Remove(p.dir + "/rolecall-www.token"); err != nil {
+		t.Fatal(err)
+	}
+	fpmWrite(t, p.dir+"/rolecall-www.token", "old", 0o600)
+	out, errs, code = s.call("y\n", append(args, "--fix")...)
+	if held, _ := os.ReadFile(p.dir + "/rolecall-www.token"); code != 0 || !bytes.Equal(held, bytes.TrimSpace(token)) || !strings.Contains(out, "rolecall-www.token becomes a copy of "+s.TokenFile()) || strings.Contains(errs, "reloaded") {
+		t.Errorf("an old copy: %d\n%s%s", code, out, errs)
+	}
 	s.Args = s.Args[:5]
 	if a := s.Diagnose(); !a.Healthy {
 		t.Errorf("%s", a.Stdout)
@@ -260,7 +272,7 @@ func TestFixRefused(t *testing.T) {
 	check := func(t *testing.T, s *Site, p *phpSite, args []string, want string) {
 		t.Helper()
 		out, errs, code := s.call("", append(args, "--fix", "--yes")...)
-		if code != 1 || !strings.Contains(out+errs, want) {
+		if code != 1 || !strings.Contains(out, want) {
 			t.Errorf("%d, want %q\n%s%s", code, want, out, errs)
 		}
 		if held, _ := os.ReadFile(p.dir + "/pool.d/www.conf"); strings.Contains(string(held), "AWS_") {
@@ -289,6 +301,9 @@ func TestFixRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		check(t, s, p, s.Args, "belongs to another user (uid 12345)")
+		if out, errs, code := s.call("", append(s.Args, "--fix")...); code != 1 || strings.Contains(errs, "apply this?") {
+			t.Errorf("it asks, and refuses then: %d\n%s%s", code, out, errs)
+		}
 	})
 	t.Run("another user's main file gets no token", func(t *testing.T) {
 		s, p := start(t)

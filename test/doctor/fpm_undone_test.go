@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -127,5 +128,18 @@ func TestFixInterrupted(t *testing.T) {
 				t.Errorf("left behind: %v\n%s", all, after)
 			}
 		})
+	}
+}
+
+// A master that ends meanwhile is not reloaded, and its pid is named to nobody.
+func TestMasterEndsMeanwhile(t *testing.T) {
+	fpmRoot(t)
+	s := newSite(t)
+	p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www")}, env: fpmEnv(phpRelative + "=" + secretPath)}
+	p.start(s)
+	fpmWrite(t, p.dir+"/fpm", fmt.Sprintf("#!/bin/sh\nkill -QUIT %[1]d\nwhile kill -0 %[1]d 2>/dev/null; do sleep 0.01; done\n", p.master.PID), 0o755)
+	out, errs, code := s.call("", "php-fpm", "--fpm-config", p.dir+"/php-fpm.conf", "--binary", p.dir+"/fpm", "--fix", "--yes")
+	if code != 1 || !strings.Contains(out, "php-fpm was not reloaded: php-fpm master") || !strings.Contains(out, "start php-fpm again") || strings.Contains(out, "kill -USR2") {
+		t.Errorf("%d\n%s%s", code, out, errs)
 	}
 }
