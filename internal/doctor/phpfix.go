@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -146,8 +147,7 @@ func (f *FPMFix) useRolecall(p *fpmPool, r Rolecall) {
 	w := phpfpm.Wanted{Values: map[string]string{varFull: r.URL}}
 	if r.TokenFile != "" {
 		file := r.TokenFile
-		user := p.pool.Value("user")
-		if user != "" && os.Geteuid() == 0 && user != "root" {
+		if user := p.user(); user != "" {
 			file = path.Join(path.Dir(f.master.config.Path), "rolecall-"+p.pool.Name+".token")
 			f.Tokens = append(f.Tokens, TokenCopy{From: r.TokenFile, To: file, User: user})
 		}
@@ -164,6 +164,19 @@ func (f *FPMFix) useRolecall(p *fpmPool, r Rolecall) {
 		}
 	}
 	f.want[p.pool.Name] = w
+}
+
+// user is who runs the pool's workers, where that is not us: they cannot read
+// what is ours alone. A master that is not root's ignores what its pools say.
+func (p *fpmPool) user() string {
+	user := p.pool.Value("user")
+	if m := p.master.Master; m != nil && m.UID > 0 {
+		user = strconv.Itoa(m.UID)
+	}
+	if uid, ok := p.master.tree.UID(user); user == "" || ok && uid == os.Geteuid() {
+		return ""
+	}
+	return user
 }
 
 // Snippets are the lines for each pool, for a person to put in.

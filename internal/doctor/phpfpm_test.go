@@ -3,6 +3,7 @@ package doctor
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +125,31 @@ so the AWS SDK for PHP falls through to http://169.254.169.254 and fails (cURL e
 	}
 	if f := r.Fixes; f[0].Text != "add to [www]   env["+varRelative+"] = $"+varRelative || f[1].Command != "rolecall doctor php-fpm --fix" {
 		t.Errorf("%+v", f)
+	}
+}
+
+// Whose copy of the token a pool needs: none where its workers are ours.
+func TestWhoseToken(t *testing.T) {
+	t.Parallel()
+	us := strconv.Itoa(os.Geteuid())
+	for _, tt := range []struct {
+		pool   string
+		master int // uid
+		want   string
+	}{
+		{"user = app", 0, "app"},
+		{"user = nosuch", 0, "nosuch"}, // the copy fails, which tells
+		{"user = us", 0, ""},
+		{"", 0, ""},
+		{"user = app", -1, "app"}, // whose it is cannot be seen
+		{"user = us", 4242, "4242"},
+		{"user = app", max(1, os.Geteuid()), map[bool]string{true: "1"}[os.Geteuid() < 1]},
+	} {
+		p := servedPool(t, map[string]string{"php-fpm.conf": "[www]\n" + tt.pool + "\n", "etc/passwd": "app:x:12345:1::/:\nus:x:" + us + ":1::/:\n"}, nil, phpfpm.View{})
+		p.master.UID = tt.master
+		if got := p.user(); got != tt.want {
+			t.Errorf("%s, master %d: %q, want %q", tt.pool, tt.master, got, tt.want)
+		}
 	}
 }
 

@@ -136,6 +136,12 @@ func write(t *Tree, dir, mark string, uid, gid int, own bool) (at string, err er
 	return at, t.root.Chmod(below(made), dirMode)
 }
 
+// UID is a user's number in the tree, from a name or a number.
+func (t *Tree) UID(user string) (int, bool) {
+	uid, _, ok := t.user(user)
+	return uid, ok
+}
+
 // user looks a name or a number up in the tree's own /etc/passwd.
 func (t *Tree) user(name string) (uid, gid int, ok bool) {
 	if name == "" {
