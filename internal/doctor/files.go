@@ -3,14 +3,13 @@ package doctor
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/phpfpm"
+	"rolecall/internal/privatefile"
 )
 
 // errUnseen is the error for the files of a program that cannot be looked at
@@ -103,25 +102,8 @@ type here struct{}
 func (here) Real(name string) (string, error)      { return filepath.EvalSymlinks(name) }
 func (here) Stat(name string) (fs.FileInfo, error) { return os.Stat(name) }
 
-// ReadFile waits for no pipe.
 func (here) ReadFile(name string, limit int64) ([]byte, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, errors.New("it is no regular file")
-	}
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("it has more than %d bytes", limit)
-	}
-	return b, err
+	return privatefile.ReadForeign(name, limit)
 }
 
 // awsFiles are the program's AWS files; one that is not there is empty. strict is
@@ -135,7 +117,7 @@ func (p Program) awsFiles() (files *awsconfig.Files, strict Evidence, err error)
 		}
 		text, err := p.read(name, awsconfig.MaxFileSize)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, strict, fmt.Errorf("%s: %w", name, err)
+			return nil, strict, err
 		}
 		texts[i] = text
 		if line, why := strictFault(text); line > 0 && strict.Text == "" {

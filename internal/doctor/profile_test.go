@@ -207,7 +207,7 @@ func TestProfileOfFilesThatAreNone(t *testing.T) {
 	t.Parallel()
 	dir := home(t, strings.Repeat("garbage\n", 5000), "")
 	for config, want := range map[string]string{
-		filepath.Join(dir, ".aws/config"): "has no profiles", dir: "it is no regular file", filepath.Join(dir, "nosuch"): filepath.Join(dir, "nosuch") + " is not there",
+		filepath.Join(dir, ".aws/config"): "has no profiles", dir: dir + " is a directory", filepath.Join(dir, "nosuch"): filepath.Join(dir, "nosuch") + " is not there",
 	} {
 		env := NewEnviron([]string{"HOME=" + dir, "AWS_REGION=eu-west-1", "AWS_PROFILE=p", off, "AWS_CONFIG_FILE=" + config})
 		for _, checks := range [][]Check{InspectProfile("p", Program{Env: env}, Config{Offline: true}, nil), Inspect(Program{Env: env}, Config{Offline: true, Resolve: names})} {
