@@ -97,9 +97,9 @@ func (s *PHPFPM) PlanFixes(ctx context.Context, o FixOptions) []*FPMFix {
 }
 
 // asked are the master's pools, or the one of that name, after a worker of each
-// was asked; all at once, as each may take its time.
+// was asked.
 func (m *fpmMaster) asked(ctx context.Context, name string) (all []*fpmPool) {
-	ctx, cancel := context.WithTimeout(ctx, NetworkLimit)
+	ctx, cancel := context.WithTimeout(ctx, poolsLimit)
 	defer cancel()
 	var answers sync.WaitGroup
 	for _, pool := range m.setup.Pools {

@@ -40,7 +40,8 @@ type fpmMaster struct {
 	notes          []string
 	alone          bool
 	offline        bool
-	named          bool // by --fpm-config
+	named          bool          // by --fpm-config
+	turns          chan struct{} // of those who ask workers; see askedAtOnce
 }
 
 // SurveyPHPFPM finds masters and reads their files. Close gives back what it holds.
@@ -80,7 +81,7 @@ func SurveyPHPFPM(c PHPFPMConfig) (*PHPFPM, error) {
 }
 
 func (s *PHPFPM) add(m *phpfpm.Master, tree *phpfpm.Tree, main, prefix string) {
-	f := &fpmMaster{Master: m, tree: tree, config: phpfpm.Config{Path: main, Prefix: prefix, Tree: tree}, offline: s.config.Offline, named: s.config.Main != ""}
+	f := &fpmMaster{Master: m, tree: tree, config: phpfpm.Config{Path: main, Prefix: prefix, Tree: tree}, offline: s.config.Offline, named: s.config.Main != "", turns: make(chan struct{}, askedAtOnce)}
 	if m != nil {
 		f.envs, f.notes = s.config.Finder.Surroundings(m)
 		f.notes = append(slices.Clone(m.Notes), f.notes...)
@@ -124,7 +125,7 @@ func (s *PHPFPM) Checks() []Check {
 			continue
 		}
 		for _, p := range m.setup.Pools {
-			all = append(all, Check{Name: "php-fpm pool", Target: m.poolTarget(p), Network: true,
+			all = append(all, Check{Name: "php-fpm pool", Target: m.poolTarget(p), Limit: poolsLimit,
 				Run: func(ctx context.Context) []Result { return (&fpmPool{master: m, pool: p}).check(ctx) }})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"rolecall/internal/phpfpm"
 )
@@ -58,6 +59,16 @@ func (p *fpmPool) check(ctx context.Context) []Result {
 	return all
 }
 
+// Workers are asked a few at a time, since php-fpm may have to start each: a
+// hundred at once would keep each other from answering within NetworkLimit.
+const (
+	askedAtOnce = 16
+	poolsLimit  = 2500 * time.Millisecond // for all of them
+)
+
+var errNoTurn = errors.New("there was no time left: other pools took long to answer")
+
+// ask asks a worker what it sees, within NetworkLimit from its turn.
 func (p *fpmPool) ask(ctx context.Context) {
 	if p.master.Master == nil {
 		p.why = errors.New("no php-fpm runs with this configuration")
@@ -67,6 +78,15 @@ func (p *fpmPool) ask(ctx context.Context) {
 		p.why = errors.New("no worker was to be asked (--offline)")
 		return
 	}
+	select {
+	case p.master.turns <- struct{}{}:
+		defer func() { <-p.master.turns }()
+	case <-ctx.Done():
+		p.why = errNoTurn
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, NetworkLimit)
+	defer cancel()
 	dial, err := phpfpm.Dialer(p.master.tree, p.pool, p.master.OtherNet)
 	if err == nil {
 		var v phpfpm.View

@@ -1,6 +1,9 @@
 package doctor
 
 import (
+	"errors"
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -9,6 +12,7 @@ import (
 	"time"
 
 	"rolecall/internal/phpfpm"
+	"rolecall/test/faults"
 )
 
 // served is a pool of a master that runs as a systemd service, on a file system
@@ -35,7 +39,7 @@ func servedPool(t *testing.T, files map[string]string, here map[string]string, v
 	}
 	t.Cleanup(func() { _ = tree.Close() })
 	const unit = "php8.2-fpm.service"
-	m := &fpmMaster{Master: &phpfpm.Master{PID: 42, Unit: unit, Tree: tree, Started: time.Now().Add(-time.Minute)}, tree: tree, alone: true,
+	m := &fpmMaster{Master: &phpfpm.Master{PID: 42, Unit: unit, Tree: tree, Started: time.Now().Add(-time.Minute)}, tree: tree, alone: true, turns: make(chan struct{}, askedAtOnce),
 		here: phpfpm.Environment{Where: "this shell", Vars: here}, config: phpfpm.Config{Path: "/php-fpm.conf", Tree: tree}}
 	if u := phpfpm.ReadUnit(tree, unit); u != nil {
 		m.envs = []phpfpm.Environment{{Where: unit, Vars: u.Environment, Certain: true}}
@@ -44,6 +48,43 @@ func servedPool(t *testing.T, files map[string]string, here map[string]string, v
 		t.Fatal(err)
 	}
 	return &fpmPool{master: m, pool: m.setup.Pool("www"), view: &view}
+}
+
+// Of pools that are more than can be asked in the time, those that had no turn
+// are said to be so, and not to hang.
+func TestPoolsWithoutATurn(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	var conf strings.Builder
+	const pools = 6 * askedAtOnce
+	for i := range pools {
+		fmt.Fprintf(&conf, "[p%d]\nlisten = %s\n", i, silent.Addr())
+	}
+	m := servedPool(t, map[string]string{"php-fpm.conf": conf.String(), "tmp/here": "", "var/tmp/here": ""}, nil, phpfpm.View{}).master
+	began := time.Now()
+	asked := m.asked(t.Context(), "")
+	if took := time.Since(began); !faults.Within(took, poolsLimit+NetworkLimit/2) {
+		t.Errorf("took %v", took)
+	}
+	hang, noTurn := 0, 0
+	for _, p := range asked {
+		found := p.socket(t.Context())
+		switch {
+		case errors.Is(p.why, errNoTurn) && len(found) == 0:
+			noTurn++
+		case len(found) == 1 && found[0].Cause == "php-fpm.no-answer":
+			hang++
+		default:
+			t.Errorf("%v: %+v", p.why, found)
+		}
+	}
+	if hang < askedAtOnce || noTurn == 0 || hang+noTurn != pools {
+		t.Errorf("%d hang and %d had no turn, of %d", hang, noTurn, pools)
+	}
 }
 
 func TestPoolOfAService(t *testing.T) {

@@ -70,9 +70,7 @@ func (f *FPMFix) proved(ctx context.Context) *unproved {
 			continue
 		}
 		p := &fpmPool{master: f.master, pool: pool}
-		limited, cancel := context.WithTimeout(ctx, NetworkLimit)
-		p.ask(limited)
-		cancel()
+		p.ask(ctx)
 		if p.view == nil {
 			return &unproved{text: "pool " + pool.Name + " was not asked: " + p.why.Error()}
 		}

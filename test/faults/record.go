@@ -40,7 +40,7 @@ func Record(t testing.TB, n int, reached bool, figure string, args ...any) Resul
 const resultsFile = "ROLECALL_RESULTS"
 
 // slack is what Within adds. What blocks where it must not blocks for longer.
-const slack = 2 * time.Second
+const slack = 4 * time.Second
 
 // Within says whether a time keeps to its limit: to the letter where results are
 // taken for the page, with slack elsewhere, where a machine may be busy with
