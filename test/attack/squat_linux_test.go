@@ -36,6 +36,9 @@ func squat(t *testing.T, network, addr string, options ...int) (net.Listener, er
 // A daemon whose port somebody holds does not start, so that nobody gives it a
 // token or takes credentials from it unawares.
 func TestSquattedPort(t *testing.T) {
+	if _, err := world.Binary(); err != nil { // which takes its time to build
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		network, addr string
 		options       []int
