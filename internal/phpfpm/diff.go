@@ -8,7 +8,7 @@ import (
 
 // Diff shows a change as diff -u does. The values of env[…] and php_value[…]
 // lines, also of those around the change, may be secrets and are left out, but
-// for references to variables and the names in shown.
+// for references to variables and what Shown lets be seen.
 func (c Change) Diff() string {
 	var b strings.Builder
 	for line := range strings.Lines(rewrite.Diff(c.File, c.Before, c.After)) {
