@@ -40,14 +40,14 @@ func (b *bench) imds(fresh bool) error {
 		return err
 	}
 	var cpu, tail, baseCPU, roleCPU series
-	for round := -1; round < b.rounds; round++ { // the first warms up and does not count
+	for round := -1; round < shorter*b.rounds; round++ { // the first warms up and does not count
 		var s [2]shot
 		for i, at := range []struct {
 			*server
 			addr, path, header string
 		}{{base, base.addr, list + name, shown}, {role, addr, list + name, shown}} { // the same request, to the byte but for its Host
 			before := at.cpu()
-			s[i] = load(at.addr, at.path, at.header, connections, fresh, b.burst)
+			s[i] = load(at.addr, at.path, at.header, connections, fresh, b.burst/shorter)
 			s[i].cpu = at.cpu() - before
 			if s[i].failed > 0 {
 				return fmt.Errorf("%d requests failed", s[i].failed)

@@ -33,6 +33,10 @@ func (s series) spread(format string) string {
 
 const connections = 16
 
+// shorter is how much shorter, and more, the rounds of ratios of CPU are: what
+// else a machine does comes and goes in seconds.
+const shorter = 4
+
 // warm is the answer from memory, over kept connections or with a new one for
 // each request, in turn with a bare net/http server. Guard, peer look-up, audit
 // log and metrics are on, as they always are.
@@ -52,11 +56,11 @@ func (b *bench) warm(fresh bool) error {
 	}
 	defer func() { _ = role.stop() }()
 	var cpu, tail, rate, baseCPU, roleCPU series
-	for round := -1; round < b.rounds; round++ { // the first warms up and does not count
+	for round := -1; round < shorter*b.rounds; round++ { // the first warms up and does not count
 		var s [2]shot
 		for i, srv := range []*server{base, role} {
 			before := srv.cpu()
-			s[i] = load(srv.addr, "/", "", connections, fresh, b.burst)
+			s[i] = load(srv.addr, "/", "", connections, fresh, b.burst/shorter)
 			s[i].cpu = srv.cpu() - before
 			if s[i].failed > 0 {
 				return fmt.Errorf("%d requests failed", s[i].failed)
