@@ -46,10 +46,17 @@ func TestFigureSoak24h(t *testing.T) {
 			b.Configure(fmt.Sprint(i), spec(all[i]))
 		}
 		expired, reads, least := 0, 0, time.Hour
+		var spared [slots]int // until that minute
 		for minute := range 24 * 60 {
-			// Faults of every kind, each for up to two minutes, shorter than
-			// what the early refresh leaves for them.
-			u := all[rnd.IntN(slots)]
+			// Faults of every kind, each for up to a minute and not two in a
+			// row: with the longest pause behind it, that is what the two
+			// minutes between 27 and 25 are for.
+			struck := rnd.IntN(slots)
+			for minute < spared[struck] {
+				struck = rnd.IntN(slots)
+			}
+			spared[struck] = minute + 10
+			u := all[struck]
 			fault := []func(){
 				func() { u.fail = unavailable() },
 				func() { u.fail = &creds.RetrieveError{Code: creds.Throttled, RetryAfter: 20 * time.Second} },
@@ -59,7 +66,7 @@ func TestFigureSoak24h(t *testing.T) {
 				func() { u.delay = 30 * time.Second },
 			}[rnd.IntN(6)]
 			u.set(fault)
-			lasts := time.Duration(30+rnd.IntN(60)) * time.Second
+			lasts := time.Duration(20+rnd.IntN(40)) * time.Second
 			go func() {
 				time.Sleep(lasts)
 				u.set(func() { u.fail, u.change, u.delay = nil, nil, 0 })
