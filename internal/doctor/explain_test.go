@@ -105,7 +105,7 @@ func pasted() [][3]string {
 		{"botocore.exceptions.InvalidConfigError: The source profile \"base\" must have credentials.", "aws.profile-chain", "profile.source-missing"},
 		{"Partial credentials found in assume-role, missing: source_profile or credential_source", "aws.profile-chain", "profile.source-missing"},
 		{"botocore.exceptions.InfiniteLoopConfigError: Infinite loop in credential configuration detected. Attempting to load from profile a which has already been visited.", "aws.profile-chain", "profile.source-missing"},
-		{"botocore.exceptions.ConfigParseError: Unable to parse config file: /root/.aws/config", "aws.files", "files.strict"},
+		{"botocore.exceptions.ConfigParseError: Unable to parse config file: /home/ada/.aws/config", "aws.files", "files.strict"},
 		{"An error occurred (AccessDenied) when calling the AssumeRole operation: MultiFactorAuthentication failed with invalid MFA one time pass code.", "aws.mfa", "profile.mfa"},
 		{"An error occurred (AuthFailure) when calling the DescribeInstances operation: AWS was not able to validate the provided access credentials", "aws.invalid-client-token", "env.session-token-missing"},
 		{"An error occurred (InvalidAccessKeyId) when calling the ListBuckets operation: The AWS Access Key Id you provided does not exist in our records.", "aws.invalid-client-token", "env.session-token-missing"},

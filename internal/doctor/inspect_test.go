@@ -16,6 +16,7 @@ import (
 	"rolecall/internal/control"
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/test/world"
 )
 
 const canary = "CANARYdoctor"
@@ -270,32 +271,6 @@ func TestClockSkew(t *testing.T) {
 	}
 }
 
-// blackHole accepts and never answers.
-func blackHole(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		var held []net.Conn
-		defer func() {
-			for _, c := range held {
-				_ = c.Close()
-			}
-		}()
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			held = append(held, c)
-		}
-	}()
-	return "http://" + l.Addr().String()
-}
-
 // With everything unreachable a run of all checks ends within 3 s, and each
 // network check within one.
 func TestBlackHoles(t *testing.T) {
@@ -309,11 +284,11 @@ func TestBlackHoles(t *testing.T) {
 	defer l.Close()
 	// Java goes on from a container endpoint to IMDS only where the first is
 	// refused: here both kinds are asked by different SDKs.
-	r := look(t, Config{Daemon: socket}, "AWS_CONTAINER_CREDENTIALS_FULL_URI="+blackHole(t)+"/creds", "AWS_EC2_METADATA_SERVICE_ENDPOINT="+blackHole(t), "AWS_EC2_METADATA_DISABLED=false")
+	r := look(t, Config{Daemon: socket}, "AWS_CONTAINER_CREDENTIALS_FULL_URI="+"http://"+world.Silent(t, "tcp", "127.0.0.1:0")+"/creds", "AWS_EC2_METADATA_SERVICE_ENDPOINT="+"http://"+world.Silent(t, "tcp", "127.0.0.1:0"), "AWS_EC2_METADATA_DISABLED=false")
 	if r.Cause() != "container.timeout" {
 		t.Errorf("%+v", r.Results[0])
 	}
-	r2 := look(t, Config{Daemon: socket}, "AWS_EC2_METADATA_SERVICE_ENDPOINT="+blackHole(t), "AWS_EC2_METADATA_DISABLED=false")
+	r2 := look(t, Config{Daemon: socket}, "AWS_EC2_METADATA_SERVICE_ENDPOINT="+"http://"+world.Silent(t, "tcp", "127.0.0.1:0"), "AWS_EC2_METADATA_DISABLED=false")
 	if r2.Cause() != "imds.timeout" {
 		t.Errorf("%+v", r2.Results[0])
 	}

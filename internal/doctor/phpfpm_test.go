@@ -3,7 +3,6 @@ package doctor
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 
 	"rolecall/internal/phpfpm"
 	"rolecall/test/faults"
+	"rolecall/test/world"
 )
 
 // served is a pool of a master that runs as a systemd service, on a file system
@@ -54,15 +54,11 @@ func servedPool(t *testing.T, files map[string]string, here map[string]string, v
 // are said to be so, and not to hang.
 func TestPoolsWithoutATurn(t *testing.T) {
 	t.Parallel()
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = silent.Close() }()
+	silent := world.Silent(t, "tcp", "127.0.0.1:0")
 	var conf strings.Builder
 	const pools = 6 * askedAtOnce
 	for i := range pools {
-		fmt.Fprintf(&conf, "[p%d]\nlisten = %s\n", i, silent.Addr())
+		fmt.Fprintf(&conf, "[p%d]\nlisten = %s\n", i, silent)
 	}
 	m := servedPool(t, map[string]string{"php-fpm.conf": conf.String(), "tmp/here": "", "var/tmp/here": ""}, nil, phpfpm.View{}).master
 	began := time.Now()

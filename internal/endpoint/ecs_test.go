@@ -45,15 +45,21 @@ func newWorld(t *testing.T, a endpoint.Access, change ...func(*endpoint.ServerCo
 	w := &world{t: t, guard: endpoint.NewGuard(a), slots: map[string]endpoint.Upload{}}
 	w.slots[""] = endpoint.Upload{ProfileName: "dev", Credentials: good()}
 	w.slots["a/b"] = endpoint.Upload{ProfileName: "a/b", Credentials: good()}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.addr = ln.Addr().String()
 	c := endpoint.ServerConfig{Peers: uidPeers{1000, true},
 		Handler: endpoint.NewECS(endpoint.ECSConfig{Guard: w.guard, Slots: w, Shelf: w, Auditor: w})}
 	for _, f := range change {
 		f(&c)
+	}
+	w.addr = listen(t, c)
+	return w
+}
+
+// listen serves on loopback until the test ends.
+func listen(t *testing.T, c endpoint.ServerConfig) (addr string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
 	s := endpoint.NewServer(c)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -66,7 +72,7 @@ func newWorld(t *testing.T, a endpoint.Access, change ...func(*endpoint.ServerCo
 			t.Error("serve:", err)
 		}
 	})
-	return w
+	return ln.Addr().String()
 }
 
 func good() creds.Credentials {

@@ -3,7 +3,6 @@ package endpoint_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -54,22 +53,7 @@ func newIMDS(t *testing.T, a endpoint.IMDSAccess, p endpoint.Peers) *imds {
 	m.role = endpoint.NewRoleDocument("dev", c, ends, arrived)
 	m.instance = endpoint.Instance{RoleName: "dev", AccountID: "123456789012", Region: "eu-west-1", Host: "host", Started: arrived}
 	m.handler = endpoint.NewIMDS(endpoint.IMDSConfig{Guard: m.guard, Metadata: m, Auditor: m, Access: a})
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.addr = ln.Addr().String()
-	s := endpoint.NewServer(endpoint.ServerConfig{Handler: m.handler, Peers: p, AskAll: true, Hosts: endpoint.MetadataHosts()})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	s.Add(ln)
-	go func() { done <- s.Run(ctx, time.Second) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error("serve:", err)
-		}
-	})
+	m.addr = listen(t, endpoint.ServerConfig{Handler: m.handler, Peers: p, AskAll: true, Hosts: endpoint.MetadataHosts()})
 	return m
 }
 

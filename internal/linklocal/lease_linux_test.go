@@ -167,12 +167,18 @@ func reach(a netip.Addr) error {
 	return nil
 }
 
-func takeAndRelease() error {
-	l, err := Take(Config{})
+// served is the addresses taken, with a listener at each.
+func served(c Config) (*Lease, []net.Listener, error) {
+	l, err := Take(c)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	lns, err := listenAll(l)
+	return l, lns, err
+}
+
+func takeAndRelease() error {
+	l, lns, err := served(Config{})
 	if err != nil {
 		return err
 	}
@@ -203,11 +209,7 @@ func afterACrash() error {
 }
 
 func sweepAfterACrash() error {
-	l, err := Take(Config{})
-	if err != nil {
-		return err
-	}
-	lns, err := listenAll(l)
+	_, lns, err := served(Config{})
 	if err != nil {
 		return err
 	}
@@ -224,11 +226,7 @@ func sweepAfterACrash() error {
 }
 
 func twoAtOnce() error {
-	first, err := Take(Config{})
-	if err != nil {
-		return err
-	}
-	lns, err := listenAll(first)
+	first, lns, err := served(Config{})
 	if err != nil {
 		return err
 	}
@@ -323,11 +321,7 @@ func routes() error {
 
 func interfaceReset() error {
 	told := make(chan string, 8)
-	l, err := Take(Config{Warn: func(m string) { told <- m }})
-	if err != nil {
-		return err
-	}
-	lns, err := listenAll(l)
+	l, lns, err := served(Config{Warn: func(m string) { told <- m }})
 	if err != nil {
 		return err
 	}
@@ -386,11 +380,7 @@ func neighbours() error {
 			return fmt.Errorf("ip %v: %w: %s", args, err, out)
 		}
 	}
-	l, err := Take(Config{})
-	if err != nil {
-		return err
-	}
-	lns, err := listenAll(l)
+	l, lns, err := served(Config{})
 	if err != nil {
 		return err
 	}

@@ -39,36 +39,12 @@ func (b *bench) imds(fresh bool) error {
 	if err != nil {
 		return err
 	}
-	var cpu, tail, baseCPU, roleCPU series
-	for round := -1; round < shorter*b.rounds; round++ { // the first warms up and does not count
-		var s [2]shot
-		for i, at := range []struct {
-			*server
-			addr, path, header string
-		}{{base, base.addr, list + name, shown}, {role, addr, list + name, shown}} { // the same request, to the byte but for its Host
-			before := at.cpu()
-			s[i] = load(at.addr, at.path, at.header, connections, fresh, b.burst/shorter)
-			s[i].cpu = at.cpu() - before
-			if s[i].failed > 0 {
-				return fmt.Errorf("%d requests failed", s[i].failed)
-			}
-		}
-		if round < 0 {
-			continue
-		}
-		baseCPU, roleCPU = append(baseCPU, s[0].perAnswer()), append(roleCPU, s[1].perAnswer())
-		cpu, tail = append(cpu, s[1].perAnswer()/s[0].perAnswer()), append(tail, float64(s[1].p99)/float64(s[0].p99))
-	}
 	what := fmt.Sprintf("warm IMDSv2 document, keep-alive, %d connections", connections)
 	if fresh {
 		what = fmt.Sprintf("warm IMDSv2 document, one connection per request, %d at a time", connections)
 	}
-	b.add(figure{what: what + ": CPU per answer ÷ bare net/http", reach: "≤ 1.15", got: fmt.Sprintf("%.2f", cpu.median()), spread: cpu.spread("%.2f"),
-		baseline: fmt.Sprintf("%.1f µs ÷ %.1f µs", roleCPU.median(), baseCPU.median()), missed: cpu.median() > 1.15})
-	if !fresh {
-		b.add(figure{what: what + ": p99 ÷ bare net/http", reach: "≤ 1.2", got: fmt.Sprintf("%.2f", tail.median()), spread: tail.spread("%.2f"), missed: tail.median() > 1.2})
-	}
-	return nil
+	// The same request, to the byte but for its Host.
+	return b.inTurn(what, 1.15, false, fresh, target{base, base.addr, list + name, shown}, target{role, addr, list + name, shown})
 }
 
 // ask makes one request and returns the body of its 200.

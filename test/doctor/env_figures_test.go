@@ -1,7 +1,6 @@
 package diagnosis
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,32 +8,6 @@ import (
 	"rolecall/internal/fakeaws"
 	"rolecall/test/world"
 )
-
-// hole is a server that accepts and never answers.
-func hole(t *testing.T, network, addr string) string {
-	t.Helper()
-	l, err := net.Listen(network, addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		var held []net.Conn
-		defer func() {
-			for _, c := range held {
-				_ = c.Close()
-			}
-		}()
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			held = append(held, c)
-		}
-	}()
-	return "http://" + l.Addr().String()
-}
 
 // With everything unreachable (each server accepts and never answers) every run
 // of doctor ends within 3 s, and finds that out.
@@ -51,8 +24,8 @@ func TestEverythingUnreachable(t *testing.T) {
 		if err := os.MkdirAll(s.World.Dir(), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		hole(t, "unix", filepath.Join(s.World.Dir(), "control.sock"))
-		out := hole(t, "tcp", "127.0.0.1:0")
+		world.Silent(t, "unix", filepath.Join(s.World.Dir(), "control.sock"))
+		out := "http://" + world.Silent(t, "tcp", "127.0.0.1:0")
 		s.Env = s.Environ(uri+out+"/creds", "AWS_EC2_METADATA_SERVICE_ENDPOINT="+out, "AWS_EC2_METADATA_DISABLED=false",
 			"AWS_ENDPOINT_URL_STS="+out, "AWS_ENDPOINT_URL_SSO="+out, "AWS_ENDPOINT_URL_SSO_OIDC="+out)
 		a := s.Diagnose()

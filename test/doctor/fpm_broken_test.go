@@ -206,30 +206,13 @@ func brokenPHP() []Case {
 			}
 		}},
 		{"something else answers at the pool's address", "php-fpm.nonsense", func(s *Site) {
-			p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}}
-			p.start(s)
-			if err := os.Remove(p.dir + "/www.sock"); err != nil {
-				s.T.Fatal(err)
-			}
-			l, err := net.Listen("unix", p.dir+"/www.sock")
-			if err != nil {
-				s.T.Fatal(err)
-			}
+			l := takenOver(s)
 			server := &http.Server{Handler: http.NotFoundHandler(), ReadHeaderTimeout: time.Second}
 			go func() { _ = server.Serve(l) }()
 			s.T.Cleanup(func() { _ = server.Close() })
 		}},
 		{"something closes the connection at once", "php-fpm.nonsense", func(s *Site) {
-			p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}}
-			p.start(s)
-			if err := os.Remove(p.dir + "/www.sock"); err != nil {
-				s.T.Fatal(err)
-			}
-			l, err := net.Listen("unix", p.dir+"/www.sock")
-			if err != nil {
-				s.T.Fatal(err)
-			}
-			s.T.Cleanup(func() { _ = l.Close() })
+			l := takenOver(s)
 			go func() {
 				for c, err := l.Accept(); err == nil; c, err = l.Accept() {
 					_ = c.Close()
@@ -237,16 +220,7 @@ func brokenPHP() []Case {
 			}()
 		}},
 		{"somebody listens and never answers", "php-fpm.no-answer", func(s *Site) {
-			p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}}
-			p.start(s)
-			if err := os.Remove(p.dir + "/www.sock"); err != nil {
-				s.T.Fatal(err)
-			}
-			l, err := net.Listen("unix", p.dir+"/www.sock")
-			if err != nil {
-				s.T.Fatal(err)
-			}
-			s.T.Cleanup(func() { _ = l.Close() })
+			takenOver(s)
 		}},
 		{"nginx hands PHP an empty variable", "nginx.empty-param", fpmAround(map[string]string{
 			"nginx/sites-enabled/default": "server {\n  root {dir}/app/public;\n  location ~ \\.php$ {\n    include fastcgi_params;\n    fastcgi_param " + phpRelative + " \"\";\n    fastcgi_pass unix:{dir}/www.sock;\n  }\n}\n"})},
@@ -287,4 +261,19 @@ func TestBrokenPHP(t *testing.T) {
 	for _, c := range brokenPHP() {
 		Try(t, c)
 	}
+}
+
+// takenOver is a healthy pool's socket, where another program listens.
+func takenOver(s *Site) net.Listener {
+	p := &phpSite{files: map[string]string{"pool.d/www.conf": pool("www", "clear_env = no")}}
+	p.start(s)
+	if err := os.Remove(p.dir + "/www.sock"); err != nil {
+		s.T.Fatal(err)
+	}
+	l, err := net.Listen("unix", p.dir+"/www.sock")
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	s.T.Cleanup(func() { _ = l.Close() })
+	return l
 }

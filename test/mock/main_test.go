@@ -36,34 +36,39 @@ type process struct {
 	imds, ecs string
 }
 
-// run starts a mock that ends with the test.
-func run(t *testing.T, args ...string) process {
+// started is a mock that ends with its stdin.
+func started(t *testing.T, args ...string) (cmd *exec.Cmd, stdin io.Closer, stdout io.ReadCloser, stderr *bytes.Buffer) {
 	t.Helper()
 	bin, err := world.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(bin, append([]string{"mock", "--exit-with-stdin"}, args...)...)
+	cmd = exec.Command(bin, append([]string{"mock", "--exit-with-stdin"}, args...)...)
 	cmd.Env = append(world.Surroundings(t.TempDir()), "GORACE=atexit_sleep_ms=0")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
+	stderr = &bytes.Buffer{}
+	cmd.Stderr = stderr
+	if stdin, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
+	if stdout, err = cmd.StdoutPipe(); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	return cmd, stdin, stdout, stderr
+}
+
+// run starts a mock that ends with the test.
+func run(t *testing.T, args ...string) process {
+	t.Helper()
+	cmd, stdin, stdout, stderr := started(t, args...)
 	t.Cleanup(func() {
 		_ = stdin.Close()
 		kill := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
 		defer kill.Stop()
 		if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
-			t.Errorf("the mock ended with %v: %s", err, &stderr)
+			t.Errorf("the mock ended with %v: %s", err, stderr)
 		}
 	})
 	r := bufio.NewReader(stdout)
@@ -80,9 +85,11 @@ func run(t *testing.T, args ...string) process {
 		*first.url = url
 	}
 	go func() { _, _ = io.Copy(io.Discard, r) }()
-	if p.Client, err = mock.NewClient(p.imds); err != nil {
+	client, err := mock.NewClient(p.imds)
+	if err != nil {
 		t.Fatal(err)
 	}
+	p.Client = client
 	return p
 }
 

@@ -2,39 +2,17 @@ package mock_test
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
-
-	"rolecall/test/world"
 )
 
 // A test suite may read the URLs and drop the pipe: the mock goes on, and still ends with stdin.
 func TestGoesOnWithoutAReader(t *testing.T) {
 	t.Parallel()
-	bin, err := world.Binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(bin, "mock", "--exit-with-stdin")
-	cmd.Env = append(world.Surroundings(t.TempDir()), "GORACE=atexit_sleep_ms=0")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd, stdin, stdout, stderr := started(t)
 	kill := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	defer kill.Stop()
 	r := bufio.NewReader(stdout)
@@ -58,6 +36,6 @@ func TestGoesOnWithoutAReader(t *testing.T) {
 	}
 	_ = stdin.Close()
 	if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
-		t.Errorf("%v: %s", err, &stderr)
+		t.Errorf("%v: %s", err, stderr)
 	}
 }
