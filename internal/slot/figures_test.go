@@ -48,9 +48,9 @@ func TestFigureSoak24h(t *testing.T) {
 		expired, reads, least := 0, 0, time.Hour
 		var spared [slots]int // until that minute
 		for minute := range 24 * 60 {
-			// Faults of every kind, each for up to a minute and not two in a
-			// row: with the longest pause behind it, that is what the two
-			// minutes between 27 and 25 are for.
+			// Faults of every kind, each for up to a minute and a half and not
+			// two in a row: with the longest pause behind it, that is what
+			// the two minutes between 27 and 25 are for.
 			struck := rnd.IntN(slots)
 			for minute < spared[struck] {
 				struck = rnd.IntN(slots)
@@ -66,7 +66,7 @@ func TestFigureSoak24h(t *testing.T) {
 				func() { u.delay = 30 * time.Second },
 			}[rnd.IntN(6)]
 			u.set(fault)
-			lasts := time.Duration(20+rnd.IntN(40)) * time.Second
+			lasts := time.Duration(30+rnd.IntN(60)) * time.Second
 			go func() {
 				time.Sleep(lasts)
 				u.set(func() { u.fail, u.change, u.delay = nil, nil, 0 })
