@@ -16,42 +16,43 @@ const module = "rolecall"
 func floors() map[string]int {
 	return map[string]int{
 		// What even the leaves may use: words as people type them.
-		"internal/typed": -1,
+		"internal/shellword": 0,
+		"internal/usererr":   0,
 
 		// Leaves: they import nothing of ours but that.
-		"internal/privatefile": 0,
-		"internal/harden":      0,
-		"internal/footprint":   0,
-		"internal/rewrite":     0,
-		"internal/notify":      0,
-		"internal/exposition":  0,
-		"internal/linklocal":   0,
-		"internal/environ":     0,
+		"internal/privatefile": 10,
+		"internal/harden":      10,
+		"internal/footprint":   10,
+		"internal/fileedit":    10,
+		"internal/notify":      10,
+		"internal/exposition":  10,
+		"internal/linklocal":   10,
+		"internal/environ":     10,
 
-		"internal/creds":     1,
-		"internal/peer":      1,
-		"internal/awsconfig": 1,
-		"internal/config":    1,
-		"internal/sso":       1,
+		"internal/creds":     20,
+		"internal/peercred":  20,
+		"internal/awsconfig": 20,
+		"internal/config":    20,
+		"internal/sso":       20,
 
-		"internal/slot":     2,
-		"internal/source":   2,
-		"internal/store":    2,
-		"internal/endpoint": 2,
-		"internal/control":  2,
-		"internal/phpfpm":   2,
-		"internal/login":    2,
-		"internal/roles":    2,
+		"internal/slot":     30,
+		"internal/source":   30,
+		"internal/store":    30,
+		"internal/endpoint": 30,
+		"internal/control":  30,
+		"internal/phpfpm":   30,
+		"internal/login":    30,
+		"internal/roles":    30,
 
-		"internal/doctor": 3,
-		"internal/daemon": 3,
+		"internal/doctor": 40,
+		"internal/daemon": 40,
 
-		"internal/demo": 4,
-		"internal/mock": 4,
+		"internal/demo": 50,
+		"internal/mock": 50,
 
-		"internal/cli": 5,
+		"internal/cli": 60,
 
-		"": 6, // main
+		"": 70, // main
 	}
 }
 
@@ -112,7 +113,7 @@ func forbidden() map[string]map[string]string {
 			"log":     "what cannot log cannot log a secret (log/slog is allowed for LogValue)",
 			"os/exec": "helper programs are for source",
 		},
-		"internal/peer": {
+		"internal/peercred": {
 			ours + "creds": "who asks has nothing to do with what is handed out",
 			http:           "it tells about connections, whatever is spoken on them",
 		},
@@ -134,7 +135,7 @@ func forbidden() map[string]map[string]string {
 		},
 		"internal/slot": {
 			http:               places,
-			ours + "peer":      places,
+			ours + "peercred":  places,
 			ours + "config":    "a slot is told what it needs by its Config struct",
 			ours + "awsconfig": sdk,
 			"os":               sdk,

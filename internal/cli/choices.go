@@ -11,8 +11,8 @@ import (
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
+	"rolecall/internal/shellword"
 	"rolecall/internal/sso"
-	"rolecall/internal/typed"
 )
 
 // choices are what the picker offers: the profiles, and the roles of SSO
@@ -181,7 +181,7 @@ func (a *app) sessionRole(f *awsconfig.Files, account, role string, sure bool) (
 	}
 	switch {
 	case len(listed) > 1:
-		return "", wrongUsage("several SSO sessions have this role: "+strings.Join(listed, ", "), "name one of them with --sso-session "+typed.Word(listed[0]))
+		return "", wrongUsage("several SSO sessions have this role: "+strings.Join(listed, ", "), "name one of them with --sso-session "+shellword.Word(listed[0]))
 	case len(listed) == 1:
 		return ssoSource(listed[0], account, role), nil
 	case !sure && len(unlisted) == 1:

@@ -12,7 +12,7 @@ import (
 
 	"rolecall/internal/doctor"
 	"rolecall/internal/environ"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 type phpfpmOptions struct {
@@ -75,9 +75,9 @@ func (o phpfpmOptions) check(c *cobra.Command, f *doctorFlags) error {
 	case o.allEnv && o.useOurself:
 		return wrongUsage("--all-env and --use-rolecall cannot be used together", name+" --use-rolecall --fix")
 	case o.slot != "" && !o.useOurself:
-		return wrongUsage("--slot goes with --use-rolecall", name+" --use-rolecall --slot "+typed.Word(o.slot))
+		return wrongUsage("--slot goes with --use-rolecall", name+" --use-rolecall --slot "+shellword.Word(o.slot))
 	case o.pool != "" && !o.fix && !o.useOurself:
-		return wrongUsage("--pool goes with --fix", name+" --fix --pool "+typed.Word(o.pool))
+		return wrongUsage("--pool goes with --fix", name+" --fix --pool "+shellword.Word(o.pool))
 	case o.fix && f.asJSON && !o.yes:
 		return wrongUsage("--fix asks, and --json leaves no place for that", name+" --fix --yes --json")
 	}
@@ -136,7 +136,7 @@ func (a *app) doctorPHPFPM(ctx context.Context, o phpfpmOptions, f *doctorFlags)
 func (o phpfpmOptions) again(flags ...string) string {
 	for _, set := range []struct{ flag, value string }{{"--fpm-config", o.config}, {"--binary", o.binary}, {"--pool", o.pool}, {"--slot", o.slot}} {
 		if set.value != "" {
-			flags = append(flags, set.flag, typed.Word(set.value))
+			flags = append(flags, set.flag, shellword.Word(set.value))
 		}
 	}
 	for flag, set := range map[string]bool{"--use-rolecall": o.useOurself, "--all-env": o.allEnv} {
@@ -168,7 +168,7 @@ func (a *app) printSnippets(planned []*doctor.FPMFix, o phpfpmOptions, f *doctor
 		fmt.Fprint(a.stdout, visible(p.Snippets()))
 		for _, t := range p.Tokens {
 			fmt.Fprintf(a.stdout, "; %s must be a copy of %s that %s alone may read:\n;   install -m 400 -o %s %s %s\n", visible(t.To), visible(t.From), visible(t.User),
-				typed.Word(t.User), typed.Word(t.From), typed.Word(t.To))
+				shellword.Word(t.User), shellword.Word(t.From), shellword.Word(t.To))
 		}
 	}
 	fmt.Fprintln(a.stderr, "hint: "+o.again("--fix"))

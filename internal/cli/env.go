@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/config"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 type envOptions struct {
@@ -102,7 +102,7 @@ func (a *app) env(ctx context.Context, o envOptions) error {
 	}
 	if o.format == "docker" && h.TokenFile != "" && !o.token && !o.imds {
 		a.warn("the container must see the authorization token's file",
-			"docker run --network host -v "+typed.Word(h.TokenFile)+":"+typed.Word(h.TokenFile)+":ro --env-file FILE IMAGE; or use --token")
+			"docker run --network host -v "+shellword.Word(h.TokenFile)+":"+shellword.Word(h.TokenFile)+":ro --env-file FILE IMAGE; or use --token")
 	}
 	a.warnOfDefault(h)
 	return nil

@@ -16,7 +16,8 @@ import (
 	"rolecall/internal/config"
 	"rolecall/internal/control"
 	"rolecall/internal/creds"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
+	"rolecall/internal/usererr"
 )
 
 type execOptions struct {
@@ -71,7 +72,7 @@ func (o *execOptions) arguments(c *cobra.Command, args []string) error {
 	dash := c.ArgsLenAtDash()
 	switch {
 	case dash < 0 && len(args) > 1:
-		return wrongUsage("the program to run comes after --", "rolecall exec "+typed.Word(args[0])+" -- "+shellWords(args[1:]))
+		return wrongUsage("the program to run comes after --", "rolecall exec "+shellword.Word(args[0])+" -- "+shellWords(args[1:]))
 	case dash < 0 || dash == len(args):
 		return wrongUsage("no program to run is named", hint)
 	case dash > 1:
@@ -164,7 +165,7 @@ func (a *app) mustAnswer(ctx context.Context, credentials string, token creds.Se
 	}
 	for deadline := time.Now().Add(longestWait); ; {
 		err := r.Check(ctx, u.EscapedPath())
-		var e *creds.RetrieveError
+		var e *usererr.Error
 		var untrusted *tls.CertificateVerificationError
 		switch {
 		case err == nil:
@@ -199,7 +200,7 @@ func takenByAll(credentials string) bool {
 func shellWords(words []string) string {
 	out := make([]string, len(words))
 	for i, w := range words {
-		out[i] = typed.Word(w)
+		out[i] = shellword.Word(w)
 	}
 	return strings.Join(out, " ")
 }

@@ -9,7 +9,7 @@ import (
 	"unicode"
 
 	"rolecall/internal/control"
-	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // Exit codes. A program run by exec ends with its own; 126 and 127 say, as in a
@@ -71,7 +71,7 @@ func exit(ctx context.Context, stderr io.Writer, err error) int {
 // asFailure maps every error that the rooms below know to text and exit code.
 func asFailure(ctx context.Context, err error) *failure {
 	var f *failure
-	var r *creds.RetrieveError
+	var r *usererr.Error
 	var hinted interface{ Hint() string }
 	switch {
 	case errors.As(err, &f):
@@ -82,7 +82,7 @@ func asFailure(ctx context.Context, err error) *failure {
 		return errInterrupted
 	case errors.As(err, &r):
 		code := exitFailed
-		if r.Code == creds.LoginRequired {
+		if r.Code == usererr.LoginRequired {
 			code = exitLogin
 		}
 		return &failure{code: code, msg: r.Msg, hint: r.Hint}

@@ -7,7 +7,7 @@ import (
 	"runtime"
 	"strings"
 
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // formats of `rolecall env`, in the order of its help.
@@ -84,7 +84,7 @@ func assignment(format string, v variable) (string, error) {
 	return "", nil
 }
 
-func quoteSh(s string) string { return typed.Quoted(s) }
+func quoteSh(s string) string { return shellword.Quoted(s) }
 
 func quoteFish(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"

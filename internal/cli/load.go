@@ -11,7 +11,7 @@ import (
 	"rolecall/internal/config"
 	"rolecall/internal/control"
 	"rolecall/internal/creds"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 type loadOptions struct {
@@ -89,7 +89,7 @@ func (o *loadOptions) check(c *cobra.Command) error {
 	case o.source != "" && (o.role != "" || o.arn != ""):
 		return wrongUsage("SOURCE, --account with --role, and --arn exclude each other", help)
 	case o.session != "" && o.role == "" && o.arn == "":
-		return wrongUsage("--sso-session belongs to --account with --role, or to --arn", c.CommandPath()+" --account 123456789012 --role NAME --sso-session "+typed.Word(o.session))
+		return wrongUsage("--sso-session belongs to --account with --role, or to --arn", c.CommandPath()+" --account 123456789012 --role NAME --sso-session "+shellword.Word(o.session))
 	case o.role != "" && o.arn != "":
 		return wrongUsage("--arn excludes --account and --role", help)
 	case o.arn != "" && (creds.AccountFromARN(o.arn) == "" || creds.RoleNameFromARN(o.arn) == ""):

@@ -10,8 +10,8 @@ import (
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/login"
+	"rolecall/internal/shellword"
 	"rolecall/internal/sso"
-	"rolecall/internal/typed"
 )
 
 func (a *app) logoutCommand() *cobra.Command {
@@ -101,7 +101,7 @@ func (a *app) sessionsToEnd(f *awsconfig.Files, o sessionFlags, all bool) ([]sso
 		if len(with) < 2 {
 			return with, nil
 		}
-		return nil, wrongUsage(fmt.Sprintf("there are %d sign-ins", len(with)), "rolecall logout --sso-session "+typed.Word(with[0].Name)+", or rolecall logout --all")
+		return nil, wrongUsage(fmt.Sprintf("there are %d sign-ins", len(with)), "rolecall logout --sso-session "+shellword.Word(with[0].Name)+", or rolecall logout --all")
 	}
 	s, err := a.sessionOf(f, o, "rolecall logout")
 	return []sso.Session{s}, err

@@ -18,6 +18,7 @@ import (
 	"rolecall/internal/creds"
 	"rolecall/internal/source"
 	"rolecall/internal/store"
+	"rolecall/internal/usererr"
 )
 
 // mfaOptions are where the code of an MFA device comes from. Neither: from the
@@ -68,7 +69,7 @@ func (a *app) canAsk(o mfaOptions) bool {
 func (a *app) withCodes(ctx context.Context, o mfaOptions, use useCode, try func() error) error {
 	for range mostDevices {
 		err := try()
-		var e *creds.RetrieveError
+		var e *usererr.Error
 		if err == nil || !errors.As(err, &e) || e.MFA == "" || !a.canAsk(o) {
 			return err
 		}
@@ -89,7 +90,7 @@ func (a *app) giveCode(ctx context.Context, o mfaOptions, serial string, use use
 			return time.Time{}, err
 		}
 		until, err := use(ctx, serial, code)
-		var e *creds.RetrieveError
+		var e *usererr.Error
 		switch {
 		case err == nil:
 			if !until.IsZero() {

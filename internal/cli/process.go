@@ -15,6 +15,7 @@ import (
 	"rolecall/internal/creds"
 	"rolecall/internal/source"
 	"rolecall/internal/store"
+	"rolecall/internal/usererr"
 )
 
 func (a *app) processCommand() *cobra.Command {
@@ -113,7 +114,7 @@ func (p *process) credentials(ctx context.Context) (creds.Credentials, error) {
 	}
 	if asked != "" && len(within) == 0 {
 		c, err := p.ask(ctx)
-		var e *creds.RetrieveError
+		var e *usererr.Error
 		if err == nil || errors.As(err, &e) && e.Code.NeedsPerson() {
 			return c, err
 		}
@@ -168,7 +169,7 @@ func (p *process) shared(ctx context.Context, within []string) (creds.Credential
 		return creds.Credentials{}, err
 	}
 	if slices.Contains(within, s.Text) {
-		return creds.Credentials{}, &creds.RetrieveError{Code: creds.NotConfigured, Msg: fmt.Sprintf("the source %s asks itself: its credential_process is this very command", s.Text),
+		return creds.Credentials{}, &usererr.Error{Code: usererr.NotConfigured, Msg: fmt.Sprintf("the source %s asks itself: its credential_process is this very command", s.Text),
 			Hint: "give the profile with credential_process = rolecall process … another name than the one that it asks for"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout+waitMore)
@@ -254,8 +255,8 @@ func (p *process) soon(kept *store.Shared, key string) (c creds.Credentials, ok 
 
 // mendedHere says whether a person may just have mended it on this machine.
 func mendedHere(err error) bool {
-	code := creds.AsRetrieveError(err).Code
-	return code == creds.LoginRequired || code == creds.NotConfigured
+	code := usererr.From(err).Code
+	return code == usererr.LoginRequired || code == usererr.NotConfigured
 }
 
 // insteadOf says that what is printed is not what it should be.

@@ -12,6 +12,7 @@ import (
 	"rolecall/internal/creds"
 	"rolecall/internal/source"
 	"rolecall/internal/store"
+	"rolecall/internal/usererr"
 )
 
 // run is one `rolecall process` of a source that fails with code, beside a
@@ -21,12 +22,12 @@ type processRun struct {
 	stderr bytes.Buffer
 }
 
-func (r *processRun) process(t *testing.T, kept *store.Shared, code creds.Code) (creds.Credentials, error) {
+func (r *processRun) process(t *testing.T, kept *store.Shared, code usererr.Code) (creds.Credentials, error) {
 	t.Helper()
 	p := process{app: &app{stderr: &r.stderr, stdout: &bytes.Buffer{}, getenv: os.Getenv, environ: os.Environ}}
 	return p.update(t.Context(), kept, &source.Source{Key: "dev", Provider: creds.ProviderFunc(func(context.Context) (creds.Credentials, error) {
 		r.calls++
-		return creds.Credentials{}, &creds.RetrieveError{Code: code, Msg: "upstream says no", Hint: "wait"}
+		return creds.Credentials{}, &usererr.Error{Code: code, Msg: "upstream says no", Hint: "wait"}
 	})})
 }
 
@@ -54,7 +55,7 @@ func keptWith(t *testing.T, left time.Duration) *store.Shared {
 // still good, and one of them asks.
 func TestProcessWhileTheSourceIsDown(t *testing.T) {
 	for _, left := range []time.Duration{20 * time.Minute, 4 * time.Minute} {
-		for _, code := range []creds.Code{creds.Unavailable, creds.Throttled, creds.AccessDenied, creds.LoginRequired} {
+		for _, code := range []usererr.Code{usererr.Unavailable, usererr.Throttled, usererr.AccessDenied, usererr.LoginRequired} {
 			kept := keptWith(t, left)
 			var r processRun
 			for range 10 {
@@ -71,8 +72,8 @@ func TestProcessWhileTheSourceIsDown(t *testing.T) {
 	kept := keptWith(t, 30*time.Second) // too little to hand out
 	var r processRun
 	for range 10 {
-		var e *creds.RetrieveError
-		if _, err := r.process(t, kept, creds.Unavailable); !errors.As(err, &e) || e.Msg != "upstream says no" || e.Hint != "wait" {
+		var e *usererr.Error
+		if _, err := r.process(t, kept, usererr.Unavailable); !errors.As(err, &e) || e.Msg != "upstream says no" || e.Hint != "wait" {
 			t.Errorf("%v", err)
 		}
 	}

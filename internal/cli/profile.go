@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/control"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 func (a *app) profileCommand() *cobra.Command {
@@ -57,7 +57,7 @@ func loadHint(slot string) string {
 	if slot == "" {
 		return "rolecall load PROFILE"
 	}
-	return "rolecall load PROFILE --slot " + typed.Word(slot)
+	return "rolecall load PROFILE --slot " + shellword.Word(slot)
 }
 
 // writeProfile shows one slot, a line for each thing that is known of it.

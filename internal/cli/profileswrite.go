@@ -12,9 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/awsconfig"
-	"rolecall/internal/creds"
-	"rolecall/internal/rewrite"
+	"rolecall/internal/fileedit"
 	"rolecall/internal/sso"
+	"rolecall/internal/usererr"
 )
 
 type profilesWrite struct {
@@ -100,7 +100,7 @@ func (a *app) writeProfiles(ctx context.Context, o profilesWrite) error {
 		}
 		written += n
 	}
-	diff := rewrite.Diff(path, old, text)
+	diff := fileedit.Diff(path, old, text)
 	switch {
 	case diff == "":
 		_, err := fmt.Fprintf(a.stdout, "%s has all %d profiles as they should be\n", path, written)
@@ -115,8 +115,8 @@ func (a *app) writeProfiles(ctx context.Context, o profilesWrite) error {
 			return err
 		}
 	}
-	if err := rewrite.File(path, old, text); err != nil {
-		if errors.Is(err, rewrite.ErrChanged) {
+	if err := fileedit.File(path, old, text); err != nil {
+		if errors.Is(err, fileedit.ErrChanged) {
 			return failed("nothing was written: "+err.Error(), "rolecall profiles write, once more")
 		}
 		return failed("nothing was written: "+err.Error(), "make the file writable, or show the change with: rolecall profiles write --dry-run")
@@ -134,7 +134,7 @@ func (a *app) sessionsToWrite(f *awsconfig.Files, o profilesWrite) (list []sso.S
 		case in.good():
 			list = append(list, in.session)
 		case o.session != "":
-			return nil, &creds.RetrieveError{Code: creds.LoginRequired, Msg: "nobody is signed in to " + in.Session, Hint: in.Hint}
+			return nil, &usererr.Error{Code: usererr.LoginRequired, Msg: "nobody is signed in to " + in.Session, Hint: in.Hint}
 		default:
 			a.warn("nobody is signed in to "+in.Session+": its profiles stay as they are", in.Hint)
 		}
@@ -148,7 +148,7 @@ func (a *app) sessionsToWrite(f *awsconfig.Files, o profilesWrite) (list []sso.S
 	case len(all) == 0:
 		return nil, failed("the AWS files name no SSO session: "+f.Paths.Config, "rolecall login --start-url https://d-1234567890.awsapps.com/start --region eu-west-1")
 	}
-	return nil, &creds.RetrieveError{Code: creds.LoginRequired, Msg: "nobody is signed in to SSO", Hint: all[0].Hint}
+	return nil, &usererr.Error{Code: usererr.LoginRequired, Msg: "nobody is signed in to SSO", Hint: all[0].Hint}
 }
 
 const hintMarks = "nothing was changed; correct that line, or remove all that rolecall wrote, marks and all, and type the command again"

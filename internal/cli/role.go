@@ -11,7 +11,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/roles"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 func (a *app) roleCommand() *cobra.Command {
@@ -145,7 +145,7 @@ func (f *roleCaller) open(ctx context.Context, a *app, progress func(roles.Event
 func oneRole(c *cobra.Command, args []string) error {
 	example, _, _ := strings.Cut(strings.TrimSpace(c.Example), "\n")
 	if len(args) == 2 && roles.CheckInstanceID(args[1]) == nil && c.Flags().Lookup("instance") != nil {
-		example = c.CommandPath() + " " + typed.Word(args[0]) + " --instance " + args[1]
+		example = c.CommandPath() + " " + shellword.Word(args[0]) + " --instance " + args[1]
 	}
 	if len(args) != 1 {
 		return wrongUsage("the name of one role is expected", example)

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/roles"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // roleTargets are what a role is given to: instances, or a task definition.
@@ -36,7 +36,7 @@ func (t *roleTargets) add(c *cobra.Command) {
 
 // check wants instances or a task definition, and not both.
 func (t *roleTargets) check(c *cobra.Command, name string) error {
-	t.again = c.CommandPath() + " " + typed.Word(name)
+	t.again = c.CommandPath() + " " + shellword.Word(name)
 	if err := exclusive(c, "instance", "tag", "task-definition"); err != nil {
 		return err
 	}
@@ -58,12 +58,12 @@ func (t *roleTargets) check(c *cobra.Command, name string) error {
 			return wrongUsage(fmt.Sprintf("--tag %q is not KEY=VALUE", text), t.again+" --tag 'Name=web-*'")
 		}
 		if _, twice := t.selection.Tags[key]; twice {
-			return wrongUsage("--tag "+key+" is there twice, and all of several must hold", t.again+" --tag "+typed.Word(text))
+			return wrongUsage("--tag "+key+" is there twice, and all of several must hold", t.again+" --tag "+shellword.Word(text))
 		}
 		t.selection.Tags[key] = value
 	}
 	if t.definition != "" {
-		t.again += " --task-definition " + typed.Word(t.definition)
+		t.again += " --task-definition " + shellword.Word(t.definition)
 	}
 	for _, text := range t.services {
 		n, err := roles.ParseServiceName(text)
@@ -76,7 +76,7 @@ func (t *roleTargets) check(c *cobra.Command, name string) error {
 		t.again += " --instance " + id
 	}
 	for _, text := range t.tags {
-		t.again += " --tag " + typed.Word(text)
+		t.again += " --tag " + shellword.Word(text)
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func instead(text string) (flags string) {
 			if strings.HasPrefix(text, "i-") {
 				return " --instance i-0123456789abcdef0"
 			}
-			return " --tag " + typed.Word("Name="+text)
+			return " --tag " + shellword.Word("Name="+text)
 		}
 		flags += " --instance " + id
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/roles"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 type roleCreateOptions struct {
@@ -78,7 +78,7 @@ A role that is there is compared: "as wanted", or its differences and exit code 
 // wanted reads flags and files. Its errors are wrong usage, or name the file.
 func (o *roleCreateOptions) wanted(c *cobra.Command, n roles.Name) (roles.Wanted, error) {
 	w := roles.Wanted{Name: n, Policies: o.policies, Boundary: o.boundary, Description: o.description, MaxSession: o.maxSession}
-	help := c.CommandPath() + " " + typed.Word(n.String()) + " --for " + forService(o.service)
+	help := c.CommandPath() + " " + shellword.Word(n.String()) + " --for " + forService(o.service)
 	if o.service == "" {
 		return w, wrongUsage("--for is missing: who uses the role?", help)
 	}
@@ -105,7 +105,7 @@ func (o *roleCreateOptions) wanted(c *cobra.Command, n roles.Name) (roles.Wanted
 	}
 	for _, text := range o.policies {
 		if _, err := os.Stat(text); err == nil && strings.HasSuffix(text, ".json") {
-			return w, wrongUsage("--policy "+text+" is a file, and --policy takes ARNs, or names of AWS's own", help+" --inline "+typed.Word(text))
+			return w, wrongUsage("--policy "+text+" is a file, and --policy takes ARNs, or names of AWS's own", help+" --inline "+shellword.Word(text))
 		}
 	}
 	for _, text := range o.inline {
@@ -118,7 +118,7 @@ func (o *roleCreateOptions) wanted(c *cobra.Command, n roles.Name) (roles.Wanted
 			return w, wrongUsage(fmt.Sprintf("--inline: %q is no name for a policy; the policy itself is given in a file", name), help+" --inline queue=queue.json")
 		}
 		if _, twice := w.Inline[name]; twice {
-			return w, wrongUsage(fmt.Sprintf("--inline: there are two policies of the name %q", name), help+" --inline queue=queue.json --inline other="+typed.Word(file))
+			return w, wrongUsage(fmt.Sprintf("--inline: there are two policies of the name %q", name), help+" --inline queue=queue.json --inline other="+shellword.Word(file))
 		}
 		policy, err := readPolicy(file, roles.PermissionPolicy)
 		if errors.Is(err, os.ErrNotExist) {
@@ -138,7 +138,7 @@ func (o *roleCreateOptions) wanted(c *cobra.Command, n roles.Name) (roles.Wanted
 			return w, wrongUsage(fmt.Sprintf("--tag %q is not KEY=VALUE", text), help+" --tag team=shop")
 		}
 		if _, twice := w.Tags[key]; twice {
-			return w, wrongUsage("--tag "+key+" is there twice", help+" --tag "+typed.Word(text))
+			return w, wrongUsage("--tag "+key+" is there twice", help+" --tag "+shellword.Word(text))
 		}
 		if w.Tags == nil {
 			w.Tags = map[string]string{}
@@ -162,7 +162,7 @@ func forService(text string) string {
 				return low
 			}
 		}
-		if near := typed.Nearest(low, words); near != "" {
+		if near := shellword.Nearest(low, words); near != "" {
 			return near
 		}
 		return string(roles.EC2)

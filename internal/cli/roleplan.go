@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/roles"
+	"rolecall/internal/usererr"
 )
 
 // rolePlan are the flags of commands that change something.
@@ -186,7 +186,7 @@ func (w *roleWork) progress() func(roles.Event) {
 func roleFailure(ctx context.Context, err error) error {
 	f := &failure{code: exitFailed, msg: err.Error(), err: err}
 	var hinted interface{ Hint() string }
-	var r *creds.RetrieveError
+	var r *usererr.Error
 	var step *roles.StepError
 	switch {
 	case errors.As(err, &step):
@@ -201,7 +201,7 @@ func roleFailure(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		f.code, f.msg = exitInterrupted, "interrupted: "+f.msg
-	case errors.As(err, &r) && r.Code == creds.LoginRequired:
+	case errors.As(err, &r) && r.Code == usererr.LoginRequired:
 		f.code = exitLogin
 		if f.hint == "" {
 			f.hint = r.Hint

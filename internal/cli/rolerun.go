@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/roles"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 func (a *app) roleRunCommand() *cobra.Command {
@@ -35,7 +35,7 @@ as it is.`,
 			again := c.CommandPath() + " prod web --role app"
 			if len(args) == 2 {
 				w.Cluster, w.TaskDefinition = args[0], args[1]
-				again = c.CommandPath() + " " + typed.Word(w.Cluster) + " " + typed.Word(w.TaskDefinition) + " --role app"
+				again = c.CommandPath() + " " + shellword.Word(w.Cluster) + " " + shellword.Word(w.TaskDefinition) + " --role app"
 			}
 			if role == "" {
 				return wrongUsage("--role is missing", again)
@@ -44,7 +44,7 @@ as it is.`,
 			if err != nil {
 				return wrongUsage("--role: "+err.Error(), again)
 			}
-			again = strings.TrimSuffix(again, "app") + typed.Word(role)
+			again = strings.TrimSuffix(again, "app") + shellword.Word(role)
 			if w.LaunchType = strings.ToUpper(w.LaunchType); w.LaunchType != "" && !slices.Contains(launchTypes, w.LaunchType) {
 				return wrongUsage(fmt.Sprintf("--launch-type %q is none of %s", w.LaunchType, strings.Join(launchTypes, ", ")), again+" --launch-type FARGATE")
 			}

@@ -12,6 +12,7 @@ import (
 	"rolecall/internal/creds"
 	"rolecall/internal/login"
 	"rolecall/internal/sso"
+	"rolecall/internal/usererr"
 )
 
 const listPoll = 100 * time.Millisecond // for another process that is listing
@@ -94,7 +95,7 @@ func (a *app) roles(ctx context.Context, o rolesOptions) error {
 	case good == 0 && len(all) == 0:
 		return failed("the AWS files name no SSO session: "+f.Paths.Config, "rolecall login --start-url https://d-1234567890.awsapps.com/start --region eu-west-1")
 	case good == 0:
-		return &creds.RetrieveError{Code: creds.LoginRequired, Msg: "nobody is signed in to SSO", Hint: all[0].session.Command()}
+		return &usererr.Error{Code: usererr.LoginRequired, Msg: "nobody is signed in to SSO", Hint: all[0].session.Command()}
 	case o.json:
 		return writeJSON(a.stdout, lines)
 	}

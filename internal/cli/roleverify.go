@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/roles"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // verified is what --json prints of role verify: names and meanings stay.
@@ -39,11 +39,11 @@ asks the metadata service, or the credentials endpoint, whether it hands out the
 				return err
 			}
 			if instance == "" && task == "" && !here {
-				return wrongUsage("one of --instance, --task and --here is needed", c.CommandPath()+" "+typed.Word(n.String())+" --instance i-0123456789abcdef0")
+				return wrongUsage("one of --instance, --task and --here is needed", c.CommandPath()+" "+shellword.Word(n.String())+" --instance i-0123456789abcdef0")
 			}
 			if instance != "" {
 				if err := roles.CheckInstanceID(instance); err != nil {
-					return wrongUsage(err.Error(), c.CommandPath()+" "+typed.Word(n.String())+" --instance i-0123456789abcdef0")
+					return wrongUsage(err.Error(), c.CommandPath()+" "+shellword.Word(n.String())+" --instance i-0123456789abcdef0")
 				}
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), o.timeout)

@@ -10,7 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"rolecall/internal/control"
-	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // The screens in docs/sign-in.md are what is really shown.
@@ -41,7 +41,7 @@ func TestScreensInDocs(t *testing.T) {
 		Listeners: []control.Listener{{Endpoint: "ecs", URL: "http://127.0.0.1:4144/"}}, TokenFile: "/run/user/1000/rolecall/authorization-token", Answers: 1204,
 		Slots: []control.Slot{
 			{State: "valid", Source: "sso:corp/333333333333/ReadOnly", AccountID: "333333333333", RoleName: "ReadOnly", Expires: ptr(now.Add(48 * time.Minute)), Remaining: 2900, RefreshAt: ptr(now.Add(20 * time.Minute))},
-			{Name: "legacy", State: "expired", Source: "profile:legacy", Error: &control.Error{Code: creds.LoginRequired, Message: "the sign-in to SSO has ended", Hint: "rolecall login legacy", NextTry: &next}},
+			{Name: "legacy", State: "expired", Source: "profile:legacy", Error: &control.Error{Code: usererr.LoginRequired, Message: "the sign-in to SSO has ended", Hint: "rolecall login legacy", NextTry: &next}},
 		}}, []signIn{
 		{Session: "corp", StartURL: "https://corp.awsapps.com/start", State: signedIn, Remaining: 3000, Renews: true},
 		{Session: "old", StartURL: "https://old.awsapps.com/start", State: ended, Hint: "rolecall login --start-url https://old.awsapps.com/start --region eu-west-1"},

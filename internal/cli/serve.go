@@ -7,8 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/config"
-	"rolecall/internal/creds"
 	"rolecall/internal/daemon"
+	"rolecall/internal/usererr"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -66,7 +66,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 			s, err := a.settings(dirs, f)
 			if err != nil { // at a reload it goes over the control socket
 				e := asFailure(ctx, err)
-				err = &creds.RetrieveError{Code: creds.NotConfigured, Msg: e.msg, Hint: e.hint, Err: err}
+				err = &usererr.Error{Code: usererr.NotConfigured, Msg: e.msg, Hint: e.hint, Err: err}
 			}
 			return s, err
 		},

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/config"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // serveFlags are the settings that flags can make.
@@ -99,7 +99,7 @@ func (f *serveFlags) check() error {
 	for _, text := range f.slots {
 		name, source, ok := strings.Cut(text, "=")
 		if !ok {
-			return wrongUsage(fmt.Sprintf("--slot %q is not NAME=SOURCE", text), "rolecall serve --slot "+typed.Word(text)+"=profile:"+typed.Word(text))
+			return wrongUsage(fmt.Sprintf("--slot %q is not NAME=SOURCE", text), "rolecall serve --slot "+shellword.Word(text)+"=profile:"+shellword.Word(text))
 		}
 		if err := errors.Join(config.CheckSlotName(name), config.CheckSource(source)); err != nil {
 			return wrongUsage(fmt.Sprintf("--slot %q: %v", text, err), "rolecall serve --slot NAME=SOURCE")

@@ -16,8 +16,9 @@ import (
 	"rolecall/internal/control"
 	"rolecall/internal/creds"
 	"rolecall/internal/login"
+	"rolecall/internal/shellword"
 	"rolecall/internal/sso"
-	"rolecall/internal/typed"
+	"rolecall/internal/usererr"
 )
 
 // States of a sign-in, the same in text and JSON.
@@ -140,7 +141,7 @@ func (a *app) markRefused(f *awsconfig.Files, list []signIn, slots []control.Slo
 		return
 	}
 	for _, s := range slots {
-		if s.Error == nil || s.Error.Code != creds.LoginRequired || s.Error.MFA != "" || s.Error.At == nil {
+		if s.Error == nil || s.Error.Code != usererr.LoginRequired || s.Error.MFA != "" || s.Error.At == nil {
 			continue
 		}
 		i := slices.IndexFunc(list, func(in signIn) bool { return in.good() && usesSession(f, s.Source, in.session) })
@@ -245,7 +246,7 @@ func (a *app) sessionOf(f *awsconfig.Files, o sessionFlags, command string) (sso
 	for _, s := range all {
 		names = append(names, s.Name)
 	}
-	return sso.Session{}, wrongUsage("there are several SSO sessions: "+strings.Join(names, ", "), command+" --sso-session "+typed.Word(names[0]))
+	return sso.Session{}, wrongUsage("there are several SSO sessions: "+strings.Join(names, ", "), command+" --sso-session "+shellword.Word(names[0]))
 }
 
 func namedSession(f *awsconfig.Files, all []sso.Session, name string) (sso.Session, error) {

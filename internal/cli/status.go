@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rolecall/internal/control"
-	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -86,7 +86,7 @@ func healthCode(slots []control.Slot) int {
 	code := exitFine
 	for _, s := range slots {
 		switch {
-		case s.Error != nil && s.Error.Code == creds.LoginRequired:
+		case s.Error != nil && s.Error.Code == usererr.LoginRequired:
 			return exitLogin
 		case s.Error != nil || s.State == "expired" || s.State == "empty":
 			code = exitFailed

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"rolecall/internal/control"
-	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -44,7 +44,7 @@ func TestStatusScreen(t *testing.T) {
 			{Source: "profile:dev", Profile: "dev", AccountID: "111111111111", RoleName: "dev", State: "valid", Expires: at(119 * time.Minute), Remaining: 7140, RefreshAt: at(time.Hour)},
 			{Name: "audit", Source: "profile:audit", AccountID: "222222222222", RoleName: "ReadOnly", State: "advisory", Expires: at(20 * time.Minute), Remaining: 1200, RefreshAt: at(0), Refreshing: true, ClockSkew: -300},
 			{Name: "gone", Source: "profile:gone", State: "expired",
-				Error: &control.Error{Code: creds.LoginRequired, Message: "the sign-in to SSO has ended", Hint: "rolecall login gone", NextTry: at(42 * time.Second)}},
+				Error: &control.Error{Code: usererr.LoginRequired, Message: "the sign-in to SSO has ended", Hint: "rolecall login gone", NextTry: at(42 * time.Second)}},
 			{Name: "pushed", Source: "upload", Profile: "ci", Pushed: true, AccountID: "333333333333", RoleName: "ci", State: "mandatory", Expires: at(90 * time.Second), Remaining: 90},
 			{Name: "static\x1b[2J", Source: "profile:base", State: "valid", Static: true, Expires: at(time.Hour), Remaining: 3600, RefreshAt: at(30 * time.Minute)},
 			{Name: "source:imds", Source: "imds", ByURL: true, State: "empty", RefreshAt: nil, Refreshing: true},
@@ -81,8 +81,8 @@ func TestStatusScreen(t *testing.T) {
 }
 
 func TestHealthCode(t *testing.T) {
-	fails := &control.Error{Code: creds.Throttled}
-	login := &control.Error{Code: creds.LoginRequired}
+	fails := &control.Error{Code: usererr.Throttled}
+	login := &control.Error{Code: usererr.LoginRequired}
 	for _, c := range []struct {
 		slots []control.Slot
 		want  int

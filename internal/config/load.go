@@ -12,7 +12,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"rolecall/internal/privatefile"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // maxFile is the largest configuration file that is read, in bytes.
@@ -129,7 +129,7 @@ func firstLine(s string) string {
 
 // unknownKey is the message about a key that is none of the known.
 func unknownKey(key string, known []string) string {
-	if best := typed.Nearest(key, known); best != "" {
+	if best := shellword.Nearest(key, known); best != "" {
 		return fmt.Sprintf("there is no such setting; did you mean %q?", best)
 	}
 	return "there is no such setting; there are " + strings.Join(known, ", ")

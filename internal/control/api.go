@@ -5,9 +5,8 @@ package control
 
 import (
 	"context"
+	"rolecall/internal/usererr"
 	"time"
-
-	"rolecall/internal/creds"
 )
 
 // Slot is what there is to tell of one slot; it holds no secret. It is also
@@ -37,12 +36,12 @@ type Slot struct {
 
 // Error of an attempt or of a request.
 type Error struct {
-	Code    creds.Code `json:"code"`
-	Message string     `json:"message"`
-	Hint    string     `json:"hint,omitempty"`
-	At      *time.Time `json:"at,omitempty"`
-	NextTry *time.Time `json:"next_try,omitempty"`
-	MFA     string     `json:"mfa_serial,omitempty"` // the device whose code is asked for
+	Code    usererr.Code `json:"code"`
+	Message string       `json:"message"`
+	Hint    string       `json:"hint,omitempty"`
+	At      *time.Time   `json:"at,omitempty"`
+	NextTry *time.Time   `json:"next_try,omitempty"`
+	MFA     string       `json:"mfa_serial,omitempty"` // the device whose code is asked for
 }
 
 // Listener is one address that the daemon answers at.
@@ -129,7 +128,7 @@ type ReloadResult struct {
 }
 
 // Daemon is what the handler needs of a daemon. Errors are
-// *creds.RetrieveError.
+// *usererr.Error.
 type Daemon struct {
 	Status  func(ctx context.Context) (Status, error)
 	Load    func(ctx context.Context, r LoadRequest) (LoadResult, error)
@@ -141,11 +140,11 @@ type Daemon struct {
 
 // AsError is err as it goes over the wire.
 func AsError(err error) *Error {
-	e := creds.AsRetrieveError(err)
+	e := usererr.From(err)
 	return &Error{Code: e.Code, Message: e.Msg, Hint: e.Hint, MFA: e.MFA}
 }
 
 // Retrieve is the error as the rest of the code knows it.
-func (e *Error) Retrieve() *creds.RetrieveError {
-	return &creds.RetrieveError{Code: e.Code, Msg: e.Message, Hint: e.Hint, MFA: e.MFA}
+func (e *Error) Retrieve() *usererr.Error {
+	return &usererr.Error{Code: e.Code, Msg: e.Message, Hint: e.Hint, MFA: e.MFA}
 }

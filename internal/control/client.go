@@ -9,10 +9,9 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"rolecall/internal/usererr"
 	"syscall"
 	"time"
-
-	"rolecall/internal/creds"
 )
 
 // ErrNoDaemon is the error of every call when no daemon listens at the socket.
@@ -44,7 +43,7 @@ func (c *Client) Status(ctx context.Context) (s Status, err error) {
 	defer cancel()
 	err = c.do(limited, http.MethodGet, "/v1/status", nil, &s)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		err = &creds.RetrieveError{Code: creds.Unavailable, Msg: "the daemon has not answered at its socket for " + statusTime.String(),
+		err = &usererr.Error{Code: usererr.Unavailable, Msg: "the daemon has not answered at its socket for " + statusTime.String(),
 			Hint: "is it stopped, or does it hang? look at its log, and start it anew", Err: err}
 	}
 	return s, err
@@ -76,7 +75,7 @@ func (c *Client) Reload(ctx context.Context) (a ReloadResult, err error) {
 	return a, c.do(ctx, http.MethodPost, "/v1/reload", struct{}{}, &a)
 }
 
-// do is one call. Its error is ErrNoDaemon or a *creds.RetrieveError.
+// do is one call. Its error is ErrNoDaemon or a *usererr.Error.
 func (c *Client) do(ctx context.Context, method, path string, q, a any) error {
 	var body io.Reader
 	if q != nil {
@@ -96,24 +95,24 @@ func (c *Client) do(ctx context.Context, method, path string, q, a any) error {
 			return ErrNoDaemon
 		}
 		if errors.Is(err, fs.ErrPermission) {
-			return &creds.RetrieveError{Code: creds.AccessDenied, Msg: "the daemon's socket belongs to another user", Err: err}
+			return &usererr.Error{Code: usererr.AccessDenied, Msg: "the daemon's socket belongs to another user", Err: err}
 		}
 		if ctx.Err() != nil {
-			return creds.AsRetrieveError(ctx.Err())
+			return usererr.From(ctx.Err())
 		}
-		return &creds.RetrieveError{Code: creds.Unavailable, Msg: "the daemon does not answer at its socket", Hint: "is it stopping? see: rolecall status", Err: err}
+		return &usererr.Error{Code: usererr.Unavailable, Msg: "the daemon does not answer at its socket", Hint: "is it stopping? see: rolecall status", Err: err}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	d := json.NewDecoder(io.LimitReader(resp.Body, 64<<20))
 	if resp.StatusCode == http.StatusOK {
 		if err := d.Decode(a); err != nil {
-			return &creds.RetrieveError{Code: creds.Internal, Msg: "the daemon's answer cannot be read; is it of the same version?", Err: err}
+			return &usererr.Error{Code: usererr.Internal, Msg: "the daemon's answer cannot be read; is it of the same version?", Err: err}
 		}
 		return nil
 	}
 	var e Error
 	if err := d.Decode(&e); err != nil || e.Code == "" {
-		return &creds.RetrieveError{Code: creds.Internal, Msg: "the daemon answered with HTTP status " + resp.Status, Err: err}
+		return &usererr.Error{Code: usererr.Internal, Msg: "the daemon answered with HTTP status " + resp.Status, Err: err}
 	}
 	return e.Retrieve()
 }

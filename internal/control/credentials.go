@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // Credentials asks for the credentials at an escaped path, as a program would.
@@ -27,7 +28,7 @@ func (r *Remote) Credentials(ctx context.Context, path string) (creds.Credential
 		c.Expires = time.Time{} // keys that never end are told to end in an hour, which this protocol does not need
 	}
 	if err := c.Check(); err != nil {
-		return creds.Credentials{}, &creds.RetrieveError{Code: creds.Unavailable, Msg: "the answer of " + r.URL() + " holds no complete credentials"}
+		return creds.Credentials{}, &usererr.Error{Code: usererr.Unavailable, Msg: "the answer of " + r.URL() + " holds no complete credentials"}
 	}
 	return c, nil
 }

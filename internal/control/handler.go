@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"time"
 
-	"rolecall/internal/creds"
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
+	"rolecall/internal/usererr"
 )
 
 const maxRequest = 64 << 10
@@ -17,9 +17,9 @@ const maxRequest = 64 << 10
 // HandlerConfig of the control socket.
 type HandlerConfig struct {
 	Daemon  Daemon
-	Allowed func(peer.Peer) bool // who may command the daemon: its own user, and root
-	Metrics http.Handler         // at /metrics; nil: 404
-	Denied  func(peer.Peer)      // told of callers that were refused; nil: nobody
+	Allowed func(peercred.Peer) bool // who may command the daemon: its own user, and root
+	Metrics http.Handler             // at /metrics; nil: 404
+	Denied  func(peercred.Peer)      // told of callers that were refused; nil: nobody
 }
 
 type peerKey struct{}
@@ -38,12 +38,12 @@ func NewServer(c HandlerConfig) *http.Server {
 		mux.Handle("GET /metrics", c.Metrics)
 	}
 	guarded := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, _ := r.Context().Value(peerKey{}).(peer.Peer)
+		p, _ := r.Context().Value(peerKey{}).(peercred.Peer)
 		if !c.Allowed(p) {
 			if c.Denied != nil {
 				c.Denied(p)
 			}
-			reply(w, http.StatusForbidden, &Error{Code: creds.AccessDenied, Message: "this daemon belongs to another user"})
+			reply(w, http.StatusForbidden, &Error{Code: usererr.AccessDenied, Message: "this daemon belongs to another user"})
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -54,9 +54,9 @@ func NewServer(c HandlerConfig) *http.Server {
 		ReadTimeout:       10 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
-			var p peer.Peer
+			var p peercred.Peer
 			if u, ok := nc.(*net.UnixConn); ok {
-				p, _ = peer.Unix(u) // unknown on failure
+				p, _ = peercred.Unix(u) // unknown on failure
 			}
 			return context.WithValue(ctx, peerKey{}, p)
 		},
@@ -71,28 +71,28 @@ func call[Q, A any](f func(context.Context, Q) (A, error)) http.Handler {
 			d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
 			d.DisallowUnknownFields()
 			if d.Decode(&q) != nil || d.Decode(&struct{}{}) != io.EOF {
-				reply(w, http.StatusBadRequest, &Error{Code: creds.Internal, Message: "the daemon does not understand the request; is it of the same version?"})
+				reply(w, http.StatusBadRequest, &Error{Code: usererr.Internal, Message: "the daemon does not understand the request; is it of the same version?"})
 				return
 			}
 		}
 		a, err := f(r.Context(), q)
 		if err != nil {
-			reply(w, statusOf(creds.AsRetrieveError(err).Code), AsError(err))
+			reply(w, statusOf(usererr.From(err).Code), AsError(err))
 			return
 		}
 		reply(w, http.StatusOK, a)
 	})
 }
 
-func statusOf(c creds.Code) int {
+func statusOf(c usererr.Code) int {
 	switch c {
-	case creds.LoginRequired:
+	case usererr.LoginRequired:
 		return http.StatusUnauthorized
-	case creds.AccessDenied:
+	case usererr.AccessDenied:
 		return http.StatusForbidden
-	case creds.NotConfigured:
+	case usererr.NotConfigured:
 		return http.StatusNotFound
-	case creds.Throttled, creds.Unavailable:
+	case usererr.Throttled, usererr.Unavailable:
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"rolecall/internal/creds"
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
+	"rolecall/internal/usererr"
 )
 
 // FuzzControl sends any request through the handler of the control socket: who
@@ -37,7 +37,7 @@ func FuzzControl(f *testing.F) {
 		count := func() error {
 			calls++
 			if strings.Contains(body, "fail") {
-				return &creds.RetrieveError{Code: creds.Throttled, Msg: "later", Hint: "wait"}
+				return &usererr.Error{Code: usererr.Throttled, Msg: "later", Hint: "wait"}
 			}
 			return nil
 		}
@@ -49,11 +49,11 @@ func FuzzControl(f *testing.F) {
 				Refresh: func(context.Context, RefreshRequest) (Slot, error) { return Slot{}, count() },
 				Reload:  func(context.Context) (ReloadResult, error) { return ReloadResult{}, count() },
 			},
-			Allowed: func(p peer.Peer) bool { return p.Is(1000) },
+			Allowed: func(p peercred.Peer) bool { return p.Is(1000) },
 			Metrics: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { calls++ }),
-			Denied:  func(peer.Peer) { denied++ },
+			Denied:  func(peercred.Peer) { denied++ },
 		}).Handler
-		p := peer.Peer{UID: 33, Known: true}
+		p := peercred.Peer{UID: 33, Known: true}
 		if own {
 			p.UID = 1000
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // Remote speaks to a daemon over TCP: the REST API of its credentials endpoint,
@@ -129,7 +130,7 @@ func slotPath(slot string) string {
 	return "/slot/" + url.PathEscape(slot)
 }
 
-// do is one call. Its error is a *creds.RetrieveError.
+// do is one call. Its error is a *usererr.Error.
 func (r *Remote) do(ctx context.Context, method, path string, q, a any) error {
 	var body io.Reader
 	if q != nil {
@@ -163,7 +164,7 @@ func (r *Remote) do(ctx context.Context, method, path string, q, a any) error {
 			return nil
 		}
 		if err := d.Decode(a); err != nil {
-			return &creds.RetrieveError{Code: creds.Unavailable, Msg: "the answer of " + r.URL() + " cannot be read; is it a rolecall or aws-sso server?"}
+			return &usererr.Error{Code: usererr.Unavailable, Msg: "the answer of " + r.URL() + " cannot be read; is it a rolecall or aws-sso server?"}
 		}
 		return nil
 	}
@@ -174,9 +175,9 @@ func (r *Remote) do(ctx context.Context, method, path string, q, a any) error {
 // caller may tell a certificate's fault from others.
 func (r *Remote) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return creds.AsRetrieveError(ctx.Err())
+		return usererr.From(ctx.Err())
 	}
-	e := &creds.RetrieveError{Code: creds.Unavailable, Msg: "no answer from " + r.URL(), Err: err,
+	e := &usererr.Error{Code: usererr.Unavailable, Msg: "no answer from " + r.URL(), Err: err,
 		Hint: "is the server running there? on its machine: rolecall status"}
 	var inner *url.Error
 	if errors.As(err, &inner) {
@@ -198,7 +199,7 @@ func (r *Remote) refusal(resp *http.Response, d *json.Decoder) error {
 		}
 		return ""
 	}
-	e := &creds.RetrieveError{Code: creds.Code(word("Code")), Msg: word("Message", "message", "status"), Hint: word("hint")}
+	e := &usererr.Error{Code: usererr.Code(word("Code")), Msg: word("Message", "message", "status"), Hint: word("hint")}
 	e.Msg = strings.TrimSuffix(e.Msg, " ("+e.Hint+")")
 	if e.Msg == "" {
 		e.Msg = r.URL() + " answered with HTTP status " + resp.Status
@@ -207,23 +208,23 @@ func (r *Remote) refusal(resp *http.Response, d *json.Decoder) error {
 		e.RetryAfter = time.Duration(s) * time.Second
 	}
 	switch e.Code {
-	case creds.LoginRequired, creds.AccessDenied, creds.NotConfigured, creds.Throttled, creds.Unavailable, creds.Internal:
+	case usererr.LoginRequired, usererr.AccessDenied, usererr.NotConfigured, usererr.Throttled, usererr.Unavailable, usererr.Internal:
 		return e
 	}
 	switch s := resp.StatusCode; {
 	case s == http.StatusUnauthorized || s == http.StatusForbidden:
-		e.Code = creds.AccessDenied
+		e.Code = usererr.AccessDenied
 		if s == http.StatusUnauthorized {
 			e.Hint = "name the server's authorization token file with --token-file"
 		}
 	case s == http.StatusNotFound:
-		e.Code = creds.NotConfigured
+		e.Code = usererr.NotConfigured
 	case s == http.StatusTooManyRequests:
-		e.Code = creds.Throttled
+		e.Code = usererr.Throttled
 	case s >= 500:
-		e.Code = creds.Unavailable
+		e.Code = usererr.Unavailable
 	default:
-		e.Code = creds.Internal
+		e.Code = usererr.Internal
 	}
 	return e
 }
@@ -233,6 +234,6 @@ const stillAsking = "the source has not answered yet"
 
 // StillAsking says whether an error only tells that the source has not answered
 // so far, and that the daemon goes on asking it.
-func StillAsking(e *creds.RetrieveError) bool {
-	return e.Code == creds.Unavailable && strings.HasPrefix(e.Msg, stillAsking)
+func StillAsking(e *usererr.Error) bool {
+	return e.Code == usererr.Unavailable && strings.HasPrefix(e.Msg, stillAsking)
 }

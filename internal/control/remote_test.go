@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 func serve(t *testing.T, h http.HandlerFunc) *Remote {
@@ -47,17 +48,17 @@ func TestRemoteErrors(t *testing.T) {
 	for _, c := range []struct {
 		status int
 		body   string
-		want   creds.RetrieveError
+		want   usererr.Error
 	}{
-		{503, `{"code":"503","message":"m (h)","Code":"login_required","Message":"m (h)","hint":"h"}`, creds.RetrieveError{Code: creds.LoginRequired, Msg: "m", Hint: "h"}},
-		{404, `{"code":"404","message":"m","Code":"not_found","Message":"m"}`, creds.RetrieveError{Code: creds.NotConfigured, Msg: "m"}},
-		{403, `{"code":"403","message":"Invalid authorization token"}`, creds.RetrieveError{Code: creds.AccessDenied, Msg: "Invalid authorization token"}},
-		{401, `{"Code":"no_token","Message":"m"}`, creds.RetrieveError{Code: creds.AccessDenied, Msg: "m", Hint: "name the server's authorization token file with --token-file"}},
-		{429, ``, creds.RetrieveError{Code: creds.Throttled, Msg: "URL answered with HTTP status 429 Too Many Requests"}},
-		{503, `{"status":"no credentials loaded"}`, creds.RetrieveError{Code: creds.Unavailable, Msg: "no credentials loaded"}},
-		{502, `<html>`, creds.RetrieveError{Code: creds.Unavailable, Msg: "URL answered with HTTP status 502 Bad Gateway"}},
-		{302, ``, creds.RetrieveError{Code: creds.Internal, Msg: "URL answered with HTTP status 302 Found"}},
-		{400, `{"Code":400,"Message":["x"],"message":7}`, creds.RetrieveError{Code: creds.Internal, Msg: "URL answered with HTTP status 400 Bad Request"}},
+		{503, `{"code":"503","message":"m (h)","Code":"login_required","Message":"m (h)","hint":"h"}`, usererr.Error{Code: usererr.LoginRequired, Msg: "m", Hint: "h"}},
+		{404, `{"code":"404","message":"m","Code":"not_found","Message":"m"}`, usererr.Error{Code: usererr.NotConfigured, Msg: "m"}},
+		{403, `{"code":"403","message":"Invalid authorization token"}`, usererr.Error{Code: usererr.AccessDenied, Msg: "Invalid authorization token"}},
+		{401, `{"Code":"no_token","Message":"m"}`, usererr.Error{Code: usererr.AccessDenied, Msg: "m", Hint: "name the server's authorization token file with --token-file"}},
+		{429, ``, usererr.Error{Code: usererr.Throttled, Msg: "URL answered with HTTP status 429 Too Many Requests"}},
+		{503, `{"status":"no credentials loaded"}`, usererr.Error{Code: usererr.Unavailable, Msg: "no credentials loaded"}},
+		{502, `<html>`, usererr.Error{Code: usererr.Unavailable, Msg: "URL answered with HTTP status 502 Bad Gateway"}},
+		{302, ``, usererr.Error{Code: usererr.Internal, Msg: "URL answered with HTTP status 302 Found"}},
+		{400, `{"Code":400,"Message":["x"],"message":7}`, usererr.Error{Code: usererr.Internal, Msg: "URL answered with HTTP status 400 Bad Request"}},
 	} {
 		r := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "http://192.0.2.1/")
@@ -65,7 +66,7 @@ func TestRemoteErrors(t *testing.T) {
 			_, _ = io.WriteString(w, c.body)
 		})
 		err := r.Check(t.Context(), "/creds")
-		var e *creds.RetrieveError
+		var e *usererr.Error
 		if !errors.As(err, &e) {
 			t.Fatalf("%d %s: %v", c.status, c.body, err)
 		}
@@ -105,8 +106,8 @@ func TestRemoteUnreachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var e *creds.RetrieveError
-	if err := r.Health(t.Context(), ""); !errors.As(err, &e) || e.Code != creds.Unavailable || !strings.HasPrefix(e.Msg, "no answer from "+s.URL) {
+	var e *usererr.Error
+	if err := r.Health(t.Context(), ""); !errors.As(err, &e) || e.Code != usererr.Unavailable || !strings.HasPrefix(e.Msg, "no answer from "+s.URL) {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -127,7 +128,7 @@ func FuzzRemoteRefusal(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		err := r.refusal(&http.Response{StatusCode: status, Status: "x", Header: http.Header{}}, json.NewDecoder(strings.NewReader(body)))
-		var e *creds.RetrieveError
+		var e *usererr.Error
 		if !errors.As(err, &e) || e.Code == "" || e.Msg == "" {
 			t.Errorf("%d %q: %#v", status, body, e)
 		}

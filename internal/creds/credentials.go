@@ -1,6 +1,6 @@
-// Package creds holds what all of rolecall speaks about: one set of AWS
-// credentials, where a set comes from (Provider), and why it did not come
-// (RetrieveError). It knows no HTTP, no files, no SDK, no clock and no logging.
+// Package creds has the type for one set of AWS credentials and the interface
+// of what retrieves them (Provider). It knows no HTTP, no files, no SDK, no
+// clock and no logging.
 package creds
 
 import (
@@ -32,7 +32,7 @@ type Credentials struct {
 
 // Provider is a source of credentials (the SDKs' name for it).
 // Retrieve asks upstream; it keeps nothing, retries at most briefly, and obeys
-// ctx. Its errors are *RetrieveError and hold no secret.
+// ctx. Its errors are *usererr.Error and hold no secret.
 type Provider interface {
 	Retrieve(ctx context.Context) (Credentials, error)
 }

@@ -2,7 +2,6 @@ package creds
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,21 +118,5 @@ func TestLifetime(t *testing.T) {
 	c.ObservedAt = c.Expires.Add(-2 * time.Hour) // the local clock is an hour ahead
 	if c.Lifetime(now) != 2*time.Hour {
 		t.Error(c.Lifetime(now))
-	}
-}
-
-func TestAsRetrieveError(t *testing.T) {
-	own := &RetrieveError{Code: AccessDenied, Msg: "no"}
-	for _, c := range []struct {
-		err  error
-		code Code
-	}{{own, AccessDenied}, {fmt.Errorf("with: %w", own), AccessDenied}, {context.DeadlineExceeded, Unavailable}, {context.Canceled, Unavailable}, {errors.New("CANARY"), Internal}} {
-		e := AsRetrieveError(c.err)
-		if e.Code != c.code || strings.Contains(fmt.Sprintf("%v", e), "CANARY") {
-			t.Errorf("%v: %#v", c.err, e)
-		}
-	}
-	if AsRetrieveError(nil) != nil {
-		t.Error("an error of none")
 	}
 }

@@ -11,8 +11,9 @@ import (
 	"rolecall/internal/config"
 	"rolecall/internal/control"
 	"rolecall/internal/creds"
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
 	"rolecall/internal/slot"
+	"rolecall/internal/usererr"
 )
 
 // commands are what the control socket offers.
@@ -23,7 +24,7 @@ func (d *daemon) commands() control.Daemon {
 func (d *daemon) status(context.Context) (control.Status, error) {
 	s := *d.settings.Load()
 	st := control.Status{
-		Version: d.c.Version, PID: os.Getpid(), Started: d.started, Auth: string(s.Auth.Mode), PeerByKernel: d.peers != nil && peer.Supported(),
+		Version: d.c.Version, PID: os.Getpid(), Started: d.started, Auth: string(s.Auth.Mode), PeerByKernel: d.peers != nil && peercred.Supported(),
 		TokenFile: d.tokenFile, ConfigFile: d.c.ConfigFile, Listeners: []control.Listener{}, Slots: []control.Slot{},
 		Answers: d.metrics.answers.Load(), Denials: d.metrics.denied.Load(), AuditLost: d.audit.lost.Load(), Warnings: d.warnings(), Store: d.kept,
 	}
@@ -87,7 +88,7 @@ func (d *daemon) load(ctx context.Context, r control.LoadRequest) (control.LoadR
 		return control.LoadResult{}, err
 	}
 	sl, kept, err := d.table.Load(ctx, r.Slot, spec)
-	if err != nil && kept && r.Ask && creds.AsRetrieveError(err).MFA != "" {
+	if err != nil && kept && r.Ask && usererr.From(err).MFA != "" {
 		kept = !d.table.UnloadIf(r.Slot, sl) // until somebody has given the code
 	}
 	if err != nil && !kept {
@@ -118,7 +119,7 @@ func checkName(name string) error {
 		return nil
 	}
 	if err := config.CheckSlotName(name); err != nil {
-		return &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the slot's name cannot be used: " + err.Error()}
+		return &usererr.Error{Code: usererr.NotConfigured, Msg: "the slot's name cannot be used: " + err.Error()}
 	}
 	return nil
 }
@@ -142,9 +143,9 @@ func (d *daemon) unload(_ context.Context, r control.UnloadRequest) ([]string, e
 
 func noSlot(name string) error {
 	if name == slot.Default {
-		return &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the default slot is empty", Hint: "fill it with: rolecall load PROFILE"}
+		return &usererr.Error{Code: usererr.NotConfigured, Msg: "the default slot is empty", Hint: "fill it with: rolecall load PROFILE"}
 	}
-	return &creds.RetrieveError{Code: creds.NotConfigured, Msg: fmt.Sprintf("there is no slot %q", name), Hint: "see the slots with: rolecall list"}
+	return &usererr.Error{Code: usererr.NotConfigured, Msg: fmt.Sprintf("there is no slot %q", name), Hint: "see the slots with: rolecall list"}
 }
 
 func (d *daemon) refresh(ctx context.Context, r control.RefreshRequest) (control.Slot, error) {

@@ -11,7 +11,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/endpoint"
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
 )
 
 // auditor writes one record per answered request, off the requests' path: they
@@ -134,7 +134,7 @@ func (a *auditor) flush() {
 // over all processes takes milliseconds, so walks are spaced such that they
 // take half a percent of the time at most; what comes between stays without.
 type programs struct {
-	known map[uint32]peer.Process
+	known map[uint32]peercred.Process
 	next  time.Time
 }
 
@@ -161,9 +161,9 @@ func (p *programs) learn(batch []endpoint.Record) {
 	}
 	if now := time.Now(); len(unknown) > 0 && now.After(p.next) {
 		if p.known == nil || len(p.known) > mostKnown {
-			p.known = map[uint32]peer.Process{}
+			p.known = map[uint32]peercred.Process{}
 		}
-		for inode, proc := range peer.Processes(unknown, uids...) {
+		for inode, proc := range peercred.Processes(unknown, uids...) {
 			p.known[inode] = proc
 		}
 		p.next = now.Add(walkShare * time.Since(now))

@@ -10,7 +10,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/endpoint"
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
 )
 
 // FuzzAuditLine: any record is one line of printable ASCII, short, and in JSON
@@ -22,7 +22,7 @@ func FuzzAuditLine(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, method, name, agent, program string, status uint16, bits uint8) {
 		r := endpoint.Record{Time: time.Unix(1_700_000_000, 0), Endpoint: "ecs", Method: method, Target: endpoint.Target{Kind: endpoint.Kind(bits % 11), Name: name}, Status: int(status), Outcome: "ok",
-			Agent: agent, Remote: netip.MustParseAddrPort("127.0.0.1:1"), Peer: peer.Peer{UID: 1, Known: bits&16 != 0, PID: int32(bits & 32), Program: program}}
+			Agent: agent, Remote: netip.MustParseAddrPort("127.0.0.1:1"), Peer: peercred.Peer{UID: 1, Known: bits&16 != 0, PID: int32(bits & 32), Program: program}}
 		if bits&64 != 0 {
 			r.Expires = r.Time
 		}

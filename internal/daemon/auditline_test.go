@@ -7,14 +7,14 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/endpoint"
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
 )
 
 // A run of records says for each what it would say alone, whatever came before.
 func TestAuditRun(t *testing.T) {
 	at := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 	first := endpoint.Record{Time: at, Endpoint: "ecs", Method: "GET", Target: endpoint.Target{Kind: endpoint.NamedSlot, Name: "a"}, Status: 200, Outcome: "ok", Expires: at.Add(time.Hour),
-		Peer: peer.Peer{UID: 1, Known: true, Inode: 7, PID: 9, Program: "php"}, Remote: netip.MustParseAddrPort("127.0.0.1:1"), Agent: "sdk/1"}
+		Peer: peercred.Peer{UID: 1, Known: true, Inode: 7, PID: 9, Program: "php"}, Remote: netip.MustParseAddrPort("127.0.0.1:1"), Agent: "sdk/1"}
 	var run []endpoint.Record
 	for _, change := range []func(*endpoint.Record){
 		func(*endpoint.Record) {},

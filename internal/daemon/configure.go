@@ -9,6 +9,7 @@ import (
 	"rolecall/internal/control"
 	"rolecall/internal/creds"
 	"rolecall/internal/slot"
+	"rolecall/internal/usererr"
 )
 
 // configured are the slots of the configuration.
@@ -35,7 +36,7 @@ func (d *daemon) configure(s config.Config, strict []string) error {
 			if slices.Contains(strict, name) {
 				return err
 			}
-			d.log.Error("a configured slot has no source", "slot", shown(name), "source", text, "error", err.Error(), "hint", creds.AsRetrieveError(err).Hint)
+			d.log.Error("a configured slot has no source", "slot", shown(name), "source", text, "error", err.Error(), "hint", usererr.From(err).Hint)
 			spec = slot.Spec{Source: text, Profile: text, Key: "unresolved " + text, Provider: creds.ProviderFunc(func(ctx context.Context) (creds.Credentials, error) {
 				spec, err := d.resolve(text)
 				if err != nil {
@@ -160,7 +161,7 @@ func (d *daemon) reslot(old, s config.Config) (changes []string) {
 		if _, there := now[name]; there || v.Pushed {
 			continue
 		}
-		if _, err := d.resolve(v.Spec.Source); err != nil && creds.AsRetrieveError(err).Code == creds.NotConfigured && d.empty(name) {
+		if _, err := d.resolve(v.Spec.Source); err != nil && usererr.From(err).Code == usererr.NotConfigured && d.empty(name) {
 			changes = append(changes, "slot "+shown(name)+" emptied: "+err.Error())
 			d.changed(name)
 		}

@@ -22,7 +22,7 @@ import (
 	"rolecall/internal/footprint"
 	"rolecall/internal/harden"
 	"rolecall/internal/linklocal"
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
 	"rolecall/internal/slot"
 	"rolecall/internal/source"
 	"rolecall/internal/store"
@@ -88,11 +88,11 @@ type daemon struct {
 	metrics    *metrics
 	notices    *notices
 	audit      *auditor
-	peers      *peer.Lookup    // nil: the kernel cannot tell
-	closeStore func()          // nil: nothing to close
-	sessions   source.Sessions // where MFA sessions are kept
-	kept       *control.Store  // where credentials are kept beside the slots; nil when Private
-	store      slot.Store      // that place
+	peers      *peercred.Lookup // nil: the kernel cannot tell
+	closeStore func()           // nil: nothing to close
+	sessions   source.Sessions  // where MFA sessions are kept
+	kept       *control.Store   // where credentials are kept beside the slots; nil when Private
+	store      slot.Store       // that place
 
 	reloading sync.Mutex // held by the one reload under way
 	settings  atomic.Pointer[config.Config]
@@ -107,7 +107,7 @@ type daemon struct {
 
 // Run is a daemon's life: it returns nil once ctx has ended and everything is
 // wound up, or the error that kept it from starting or running, a
-// *creds.RetrieveError with a hint where one helps.
+// *usererr.Error with a hint where one helps.
 func Run(ctx context.Context, c Config) (err error) {
 	d, err := start(c)
 	if err != nil {
@@ -200,8 +200,8 @@ func start(c Config) (*daemon, error) {
 	}
 	d.resolver = source.New(source.Config{Getenv: c.Getenv, Environ: d.environ, Home: c.Home, UserAgent: "rolecall/" + c.Version,
 		MFASession: settings.MFASession, Sessions: d.sessions, SSOSessions: c.SSOSessions, Self: d.isSelf, Warn: func(msg string) { d.log.Warn(msg) }})
-	if peer.Supported() {
-		d.peers, _ = peer.New() // without it everybody is unknown and needs the token
+	if peercred.Supported() {
+		d.peers, _ = peercred.New() // without it everybody is unknown and needs the token
 	}
 	d.guard = endpoint.NewGuard(d.access(settings))
 	if err := d.listen(settings); err != nil {
@@ -251,7 +251,7 @@ func (d *daemon) ready() {
 // access is what the guard compares requests with.
 func (d *daemon) access(s config.Config) endpoint.Access {
 	a := endpoint.Access{Mode: endpoint.AuthMode(s.Auth.Mode), Tokens: []string{d.token.Reveal()}, UIDs: s.Auth.AllowUIDs, Hosts: s.Hosts}
-	if uid, ok := peer.OwnUID(); ok {
+	if uid, ok := peercred.OwnUID(); ok {
 		a.UIDs = append([]uint32{uid}, a.UIDs...)
 	}
 	return a

@@ -21,7 +21,8 @@ import (
 	"rolecall/internal/control"
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
+	"rolecall/internal/usererr"
 )
 
 // rig is a daemon in this process with a home of its own and a fake AWS.
@@ -147,7 +148,7 @@ func (r *rig) text(method, path, body string) (int, string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if !peer.Supported() {
+	if !peercred.Supported() {
 		b, _ := os.ReadFile(r.ready.TokenFile)
 		req.Header.Set("Authorization", string(b))
 	}
@@ -248,13 +249,13 @@ func TestControl(t *testing.T) {
 	if err != nil || got.Slot.State != "valid" || got.Slot.AccountID != "333333333333" || got.Slot.RoleName != "prod" || got.Err != nil {
 		t.Fatalf("%+v %v", got, err)
 	}
-	for source, code := range map[string]creds.Code{"none": creds.NotConfigured, "what:x": creds.NotConfigured, "": creds.NotConfigured} {
+	for source, code := range map[string]usererr.Code{"none": usererr.NotConfigured, "what:x": usererr.NotConfigured, "": usererr.NotConfigured} {
 		_, err := c.Load(ctx, control.LoadRequest{Slot: "p", Source: source})
-		if e := creds.AsRetrieveError(err); e == nil || e.Code != code || e.Hint == "" {
+		if e := usererr.From(err); e == nil || e.Code != code || e.Hint == "" {
 			t.Errorf("load %q: %#v", source, err)
 		}
 	}
-	if _, err := c.Load(ctx, control.LoadRequest{Slot: "a\nb", Source: "dev"}); creds.AsRetrieveError(err).Code != creds.NotConfigured {
+	if _, err := c.Load(ctx, control.LoadRequest{Slot: "a\nb", Source: "dev"}); usererr.From(err).Code != usererr.NotConfigured {
 		t.Errorf("bad name: %v", err)
 	}
 	before := r.aws.Calls("sts:AssumeRole")
@@ -302,7 +303,7 @@ func TestLoginNeeded(t *testing.T) {
 		t.Errorf("%d %v", status, m)
 	}
 	st, err := r.client().Status(t.Context())
-	if err != nil || st.Slots[0].Error == nil || st.Slots[0].Error.Code != creds.LoginRequired || st.Slots[0].Error.Hint == "" {
+	if err != nil || st.Slots[0].Error == nil || st.Slots[0].Error.Code != usererr.LoginRequired || st.Slots[0].Error.Hint == "" {
 		t.Errorf("%+v %v", st.Slots, err)
 	}
 	if err := os.WriteFile(cache, token, 0o600); err != nil { // as `rolecall login` does
@@ -335,7 +336,7 @@ func TestReload(t *testing.T) {
 	}
 	calls := r.aws.Calls("sts:AssumeRole")
 	r.change(func(s *config.Config) {
-		r.setErr = &creds.RetrieveError{Code: creds.NotConfigured, Msg: "config.toml:3: unknown key"}
+		r.setErr = &usererr.Error{Code: usererr.NotConfigured, Msg: "config.toml:3: unknown key"}
 	})
 	if _, err := c.Reload(ctx); err == nil || !strings.Contains(err.Error(), "config.toml:3") {
 		t.Errorf("bad configuration: %v", err)
@@ -415,14 +416,14 @@ func TestStartErrors(t *testing.T) {
 		r := newRig(t, fakeaws.Config{})
 		taken, _ := config.ParseListen(busy.Addr().String())
 		r.set.Listen = []config.ListenAddr{taken}
-		if e := creds.AsRetrieveError(run(r, nil)); e == nil || !strings.Contains(e.Msg, "in use") || !strings.Contains(e.Hint, "--listen") {
+		if e := usererr.From(run(r, nil)); e == nil || !strings.Contains(e.Msg, "in use") || !strings.Contains(e.Hint, "--listen") {
 			t.Errorf("%#v", e)
 		}
 	})
 	t.Run("second daemon", func(t *testing.T) {
 		r := newRig(t, fakeaws.Config{}).start()
 		r.change(func(s *config.Config) { s.Listen = []config.ListenAddr{loopback(t)} })
-		if e := creds.AsRetrieveError(run(r, nil)); e == nil || !strings.Contains(e.Msg, "another rolecall") || !strings.Contains(e.Hint, "status") {
+		if e := usererr.From(run(r, nil)); e == nil || !strings.Contains(e.Msg, "another rolecall") || !strings.Contains(e.Hint, "status") {
 			t.Errorf("%#v", e)
 		}
 		if r.role("/") != fakeaws.RoleDev {
@@ -435,7 +436,7 @@ func TestStartErrors(t *testing.T) {
 	t.Run("strict slot", func(t *testing.T) {
 		r := newRig(t, fakeaws.Config{})
 		r.set.Load = "none"
-		if e := creds.AsRetrieveError(run(r, func(c *Config) { c.Strict = []string{""} })); e == nil || e.Code != creds.NotConfigured || e.Hint == "" {
+		if e := usererr.From(run(r, func(c *Config) { c.Strict = []string{""} })); e == nil || e.Code != usererr.NotConfigured || e.Hint == "" {
 			t.Errorf("%#v", e)
 		}
 		if err := run(r, nil); err != nil {

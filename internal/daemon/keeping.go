@@ -7,10 +7,10 @@ import (
 
 	"rolecall/internal/config"
 	"rolecall/internal/control"
-	"rolecall/internal/creds"
 	"rolecall/internal/slot"
 	"rolecall/internal/source"
 	"rolecall/internal/store"
+	"rolecall/internal/usererr"
 )
 
 // keep opens the store that the settings name. What cannot be used is a warning
@@ -84,7 +84,7 @@ func (d *daemon) empty(name string) bool {
 func (d *daemon) forgetGone() {
 	for name, s := range d.table.DerivedSlots {
 		if spec := s.Snapshot().Spec; strings.HasPrefix(name, derivedSource) {
-			if _, err := d.resolve(spec.Source); err != nil && creds.AsRetrieveError(err).Code == creds.NotConfigured {
+			if _, err := d.resolve(spec.Source); err != nil && usererr.From(err).Code == usererr.NotConfigured {
 				d.table.DropDerived(name)
 				d.forget(spec)
 			}

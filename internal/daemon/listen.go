@@ -14,9 +14,9 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 
 	"rolecall/internal/config"
-	"rolecall/internal/creds"
 	"rolecall/internal/endpoint"
 	"rolecall/internal/harden"
+	"rolecall/internal/usererr"
 )
 
 // Names of the endpoints, as in logs, metrics and status.
@@ -170,7 +170,7 @@ func bindAll(flag string, addrs []config.ListenAddr) (bound []net.Listener, err 
 }
 
 func listenError(flag string, a config.ListenAddr, err error) error {
-	e := &creds.RetrieveError{Code: creds.NotConfigured, Err: err}
+	e := &usererr.Error{Code: usererr.NotConfigured, Err: err}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		e.Msg = fmt.Sprintf("%s is in use already, by another rolecall or another program", a)
@@ -191,7 +191,7 @@ func listenError(flag string, a config.ListenAddr, err error) error {
 func handedOver() (tcp []net.Listener, err error) {
 	all, err := activation.Listeners()
 	if err != nil {
-		return nil, &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the sockets that systemd hands over cannot be used: " + err.Error()}
+		return nil, &usererr.Error{Code: usererr.NotConfigured, Msg: "the sockets that systemd hands over cannot be used: " + err.Error()}
 	}
 	for _, ln := range all {
 		switch ln.(type) {
@@ -200,7 +200,7 @@ func handedOver() (tcp []net.Listener, err error) {
 		case nil: // not a stream socket
 		default:
 			_ = ln.Close()
-			return nil, &creds.RetrieveError{Code: creds.NotConfigured, Msg: "systemd hands over a socket that is not TCP", Hint: "use ListenStream=127.0.0.1:4144 in the socket unit"}
+			return nil, &usererr.Error{Code: usererr.NotConfigured, Msg: "systemd hands over a socket that is not TCP", Hint: "use ListenStream=127.0.0.1:4144 in the socket unit"}
 		}
 	}
 	return tcp, nil

@@ -15,6 +15,7 @@ import (
 	"rolecall/internal/endpoint"
 	"rolecall/internal/linklocal"
 	"rolecall/internal/slot"
+	"rolecall/internal/usererr"
 )
 
 // metadata is the instance metadata endpoint and what it tells: of the default
@@ -90,7 +91,7 @@ func (d *daemon) mayServeMetadata(s config.Config) error {
 	if len(s.IMDS.Listen) == 0 && !s.LinkLocal || d.peers != nil || len(s.IMDS.Allow) > 0 {
 		return nil
 	}
-	return &creds.RetrieveError{Code: creds.NotConfigured,
+	return &usererr.Error{Code: usererr.NotConfigured,
 		Msg: fmt.Sprintf("this system (%s) does not tell whose a connection is, and the metadata service has no authorization token, so that every user of this machine would get credentials there",
 			runtime.GOOS),
 		Hint: `use the container endpoint: eval "$(rolecall env)"; or let them all in: imds_allow = ["127.0.0.1"] in the configuration`}
@@ -116,7 +117,7 @@ func (d *daemon) takeLinkLocal() (err error) {
 }
 
 func linkLocalError(err error) error {
-	e := &creds.RetrieveError{Code: creds.NotConfigured, Msg: err.Error(), Err: err}
+	e := &usererr.Error{Code: usererr.NotConfigured, Msg: err.Error(), Err: err}
 	var known *linklocal.Error
 	if errors.As(err, &known) {
 		e.Hint = known.Hint

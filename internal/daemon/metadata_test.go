@@ -15,7 +15,7 @@ import (
 	"rolecall/internal/control"
 	"rolecall/internal/endpoint"
 	"rolecall/internal/fakeaws"
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
 	"rolecall/internal/slot"
 )
 
@@ -54,7 +54,7 @@ func (r *rig) imdsToken(base string) string {
 
 func needPeers(t *testing.T) {
 	t.Helper()
-	if !peer.Supported() {
+	if !peercred.Supported() {
 		t.Skip("this system does not tell whose a connection is")
 	}
 }

@@ -6,16 +6,16 @@ import (
 	"sync"
 	"time"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/notify"
 	"rolecall/internal/slot"
 	"rolecall/internal/source"
+	"rolecall/internal/usererr"
 )
 
 // notices tells a person, on the desktop and in the log, that a sign-in has
 // ended or is about to. They ask nothing and open nothing.
 type notices struct {
-	needed chan *creds.RetrieveError // what slots need a person for; more than fit are dropped
+	needed chan *usererr.Error // what slots need a person for; more than fit are dropped
 
 	mu   sync.Mutex           // guards told
 	told map[string]time.Time // :: command to type → when it was last told of
@@ -28,12 +28,12 @@ const (
 )
 
 func newNotices() *notices {
-	return &notices{needed: make(chan *creds.RetrieveError, noticesWaiting), told: map[string]time.Time{}}
+	return &notices{needed: make(chan *usererr.Error, noticesWaiting), told: map[string]time.Time{}}
 }
 
 // observe is told of every retrieval; it does not block.
 func (n *notices) observe(e slot.Event) {
-	if e.Err == nil || e.Err.Code != creds.LoginRequired {
+	if e.Err == nil || e.Err.Code != usererr.LoginRequired {
 		return
 	}
 	select {

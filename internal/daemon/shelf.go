@@ -11,6 +11,7 @@ import (
 	"rolecall/internal/endpoint"
 	"rolecall/internal/slot"
 	"rolecall/internal/source"
+	"rolecall/internal/usererr"
 )
 
 // shelf is the slots as the endpoint asks for them.
@@ -78,7 +79,7 @@ func (s shelf) role(t endpoint.Target) (*slot.Slot, error) {
 	return s.table.Derived(derivedRole+t.Kind.String()+":"+t.Name, func() (slot.Spec, error) {
 		base := creds.ProviderFunc(func(ctx context.Context) (creds.Credentials, error) {
 			if s.table.Slot(slot.Default) != from {
-				return creds.Credentials{}, &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the default slot was filled anew"}
+				return creds.Credentials{}, &usererr.Error{Code: usererr.NotConfigured, Msg: "the default slot was filled anew"}
 			}
 			h, err := from.Credentials(ctx)
 			if err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/gofrs/flock"
 
 	"rolecall/internal/control"
-	"rolecall/internal/creds"
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
+	"rolecall/internal/usererr"
 )
 
 // listenControl opens the control socket. A lock beside it, which the kernel
@@ -30,7 +30,7 @@ func (d *daemon) listenControl() (net.Listener, error) {
 	case err != nil:
 		return nil, fileError("the control socket cannot be locked", err)
 	case !got:
-		return nil, &creds.RetrieveError{Code: creds.NotConfigured, Msg: "another rolecall is running with the control socket " + path,
+		return nil, &usererr.Error{Code: usererr.NotConfigured, Msg: "another rolecall is running with the control socket " + path,
 			Hint: "see it with: rolecall status; for a second one set ROLECALL_DIR to another directory"}
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -63,15 +63,15 @@ func (l *lockedListener) Close() error {
 
 // serveControl answers the other commands of rolecall until ctx ends.
 func (d *daemon) serveControl(ctx context.Context, ln net.Listener) error {
-	own, known := peer.OwnUID()
+	own, known := peercred.OwnUID()
 	s := control.NewServer(control.HandlerConfig{
 		Daemon:  d.commands(),
 		Metrics: d.metrics.handler(),
-		Allowed: func(p peer.Peer) bool {
+		Allowed: func(p peercred.Peer) bool {
 			// Where the kernel does not tell (Windows), the socket's directory guards it.
 			return p.Is(own) || p.Is(0) || !known
 		},
-		Denied: func(p peer.Peer) { d.log.Warn("control socket: refused", "peer", p.String()) },
+		Denied: func(p peercred.Peer) { d.log.Warn("control socket: refused", "peer", p.String()) },
 	})
 	s.ErrorLog = httpLog(d.log)
 	done := make(chan error, 1)

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"rolecall/internal/config"
-	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 const certificateCheck = time.Second
@@ -37,7 +37,7 @@ func loadPair(files config.TLS, log *slog.Logger) (*pair, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			hint = "check the path, which is relative to the working directory, or in config.toml to that file"
 		}
-		return nil, &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the TLS certificate cannot be used: " + err.Error(), Hint: hint}
+		return nil, &usererr.Error{Code: usererr.NotConfigured, Msg: "the TLS certificate cannot be used: " + err.Error(), Hint: hint}
 	}
 	p.now.Store(&c)
 	return p, nil

@@ -9,6 +9,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/privatefile"
+	"rolecall/internal/usererr"
 )
 
 // newToken is 256 bits of randomness in 43 characters that need no quoting.
@@ -43,7 +44,7 @@ func (d *daemon) loadToken() error {
 	}
 	text := strings.TrimRight(string(b), "\r\n")
 	if len(text) < 16 || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the file " + dirs.Token + " holds no usable authorization token (16 or more printable characters)",
+		return &usererr.Error{Code: usererr.NotConfigured, Msg: "the file " + dirs.Token + " holds no usable authorization token (16 or more printable characters)",
 			Hint: "remove it, and rolecall makes a new one"}
 	}
 	d.token = creds.NewSecret(text)
@@ -57,7 +58,7 @@ func (d *daemon) loadToken() error {
 
 // fileError is err, which names the path, with its own hint where it has one.
 func fileError(what string, err error) error {
-	e := &creds.RetrieveError{Code: creds.NotConfigured, Msg: what + ": " + err.Error(), Err: err}
+	e := &usererr.Error{Code: usererr.NotConfigured, Msg: what + ": " + err.Error(), Err: err}
 	var h interface{ Hint() string }
 	if errors.As(err, &h) {
 		e.Hint = h.Hint()

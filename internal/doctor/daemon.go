@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"rolecall/internal/control"
-	"rolecall/internal/creds"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
+	"rolecall/internal/usererr"
 )
 
 // statusAsker is what is asked of a running daemon.
@@ -26,7 +26,7 @@ func (s *survey) daemon(ctx context.Context, d statusAsker) []Result {
 		return nil // the container check says so where it matters
 	}
 	if err != nil {
-		e := creds.AsRetrieveError(err)
+		e := usererr.From(err)
 		return []Result{{Outcome: Warning, Cause: "daemon.silent", Summary: "rolecall's daemon cannot be asked: " + e.Msg,
 			Fixes: []Fix{{Text: e.Hint, Command: "rolecall status"}}}}
 	}
@@ -98,7 +98,7 @@ func judgeSlot(one control.Slot, mine bool) (Result, bool) {
 		r.Outcome = Failed
 	}
 	r.Summary = "rolecall's " + slotWords(one.Name) + " cannot be refreshed: " + one.Error.Message
-	if one.Error.Code == creds.LoginRequired {
+	if one.Error.Code == usererr.LoginRequired {
 		r.Cause, r.Summary = "daemon.login-required", "rolecall's "+slotWords(one.Name)+" needs a login: "+one.Error.Message
 	}
 	if one.Expires != nil && !gone {
@@ -122,5 +122,5 @@ func loadCommand(slot string) string {
 	if slot == "" {
 		return "rolecall load PROFILE"
 	}
-	return "rolecall load PROFILE --slot " + typed.Word(slot)
+	return "rolecall load PROFILE --slot " + shellword.Word(slot)
 }

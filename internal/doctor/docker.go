@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // Docker is the API of a container engine at a unix socket.
@@ -125,7 +125,7 @@ func (d Docker) noAnswer(err error, name string) error {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Errorf("the container engine at %s gives no answer within %s", d.Socket, NetworkLimit.Round(time.Second))
 	case isPermission(err):
-		return &NeedsRoot{"the container engine's socket " + d.Socket + " may not be used by you", "sudo --preserve-env=DOCKER_HOST rolecall doctor container " + typed.Word(name)}
+		return &NeedsRoot{"the container engine's socket " + d.Socket + " may not be used by you", "sudo --preserve-env=DOCKER_HOST rolecall doctor container " + shellword.Word(name)}
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return &engineError{"there is no container engine at " + d.Socket, "name the engine's socket: export DOCKER_HOST=unix:///PATH"}
 	}

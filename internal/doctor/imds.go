@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 const (
@@ -216,7 +216,7 @@ func (m IMDS) judgeDocument(a answer, role string) Result {
 			code = "an unreadable code"
 		}
 		return imdsFault("role-refused", "EC2 cannot assume the role "+role+": "+code,
-			Fix{Text: "let the role's trust policy allow ec2.amazonaws.com, and wait some minutes", Command: "aws iam get-role --role-name " + typed.Word(role) + " --query Role.AssumeRolePolicyDocument"})
+			Fix{Text: "let the role's trust policy allow ec2.amazonaws.com, and wait some minutes", Command: "aws iam get-role --role-name " + shellword.Word(role) + " --query Role.AssumeRolePolicyDocument"})
 	case d.missing() != "":
 		return imdsFault("incomplete", "the role's credentials lack "+d.missing(), Fix{Text: "this is no EC2: mend the emulator"})
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"rolecall/internal/control"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // Config is what checks need of the world beside the program they look at.
@@ -152,7 +152,7 @@ func (s *survey) empty(imds string) Result {
 		}}
 	if s.files != nil && len(s.files.Names()) > 0 {
 		r.Evidence = append(r.Evidence, Evidence{Where: s.paths().Config, Text: "has the profiles " + strings.Join(head(s.files.Names(), 8), ", ") + "; none is named, and none is called default"})
-		r.Fixes = append([]Fix{{Text: "name one of them", Command: "export AWS_PROFILE=" + typed.Word(s.files.Names()[0])}}, r.Fixes...)
+		r.Fixes = append([]Fix{{Text: "name one of them", Command: "export AWS_PROFILE=" + shellword.Word(s.files.Names()[0])}}, r.Fixes...)
 	}
 	if imds == "" {
 		r.Evidence = append(r.Evidence, s.value(varIMDSOff))

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"rolecall/internal/control"
-	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 	"rolecall/test/world"
 )
 
@@ -310,7 +310,7 @@ func (d daemonSays) Status(context.Context) (control.Status, error) { return d.s
 func TestDaemon(t *testing.T) {
 	t.Parallel()
 	ends := time.Now().Add(time.Hour)
-	login := &control.Error{Code: creds.LoginRequired, Message: "the sign-in has ended", Hint: "aws sso login --profile dev"}
+	login := &control.Error{Code: usererr.LoginRequired, Message: "the sign-in has ended", Hint: "aws sso login --profile dev"}
 	listeners := []control.Listener{{Endpoint: "ecs", URL: "http://127.0.0.1:4144/"}}
 	for _, tt := range []struct {
 		name    string
@@ -323,7 +323,7 @@ func TestDaemon(t *testing.T) {
 		{"login needed, and gone", []control.Slot{{State: "expired", Source: "profile:dev", Error: login}}, full, Failed, "daemon.login-required"},
 		{"login needed, and still held", []control.Slot{{State: "valid", Source: "profile:dev", Error: login, Expires: &ends, Remaining: 3600}}, full, Warning, "daemon.login-required"},
 		{"login needed, of another slot", []control.Slot{{Name: "x", State: "empty", Source: "profile:dev", Error: login}, {State: "valid", Source: "s"}}, full, Warning, "daemon.login-required"},
-		{"denied", []control.Slot{{State: "empty", Source: "profile:dev", Error: &control.Error{Code: creds.AccessDenied, Message: "no"}}}, full, Failed, "daemon.slot-failing"},
+		{"denied", []control.Slot{{State: "empty", Source: "profile:dev", Error: &control.Error{Code: usererr.AccessDenied, Message: "no"}}}, full, Failed, "daemon.slot-failing"},
 		{"slot is empty", nil, fullWith + "http://localhost:4144/slot/prod", Failed, "daemon.slot-empty"},
 		{"another server", nil, fullWith + "http://127.0.0.1:9/creds", OK, ""},
 	} {

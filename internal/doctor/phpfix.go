@@ -16,7 +16,7 @@ import (
 
 	"rolecall/internal/phpfpm"
 	"rolecall/internal/privatefile"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // FixOptions say what a fix shall do.
@@ -122,7 +122,7 @@ func (p *fpmPool) fixable() []string {
 		ref := s.Reference()
 		switch {
 		case !slices.Contains(phpfpm.Names(), name):
-			if meant := typed.Nearest(name, phpfpm.Names()); meant != "" && strings.HasPrefix(strings.ToUpper(name), "AW") && p.lacks(meant) {
+			if meant := shellword.Nearest(name, phpfpm.Names()); meant != "" && strings.HasPrefix(strings.ToUpper(name), "AW") && p.lacks(meant) {
 				names = append(names, meant)
 			}
 		case p.copied(name, s), ref != "" && ref != name && ref != phpfpm.Hidden && known && !set && p.wouldSee(name):

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"rolecall/internal/phpfpm"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // lines is about env[…] lines that do not do what they were written for.
@@ -20,7 +20,7 @@ func (p *fpmPool) lines(context.Context) []Result {
 		r := Result{Outcome: Failed, Evidence: []Evidence{{Where: s.Place.String(), Text: p.shownLine(s)}}}
 		ref := s.Reference()
 		if !slices.Contains(phpfpm.Names(), name) {
-			if meant := typed.Nearest(name, phpfpm.Names()); meant != "" && strings.HasPrefix(strings.ToUpper(name), "AW") && p.lacks(meant) {
+			if meant := shellword.Nearest(name, phpfpm.Names()); meant != "" && strings.HasPrefix(strings.ToUpper(name), "AW") && p.lacks(meant) {
 				r.Cause, r.Summary = "php-fpm.env-misspelled", "env["+name+"] is no name that SDKs look at: "+meant+" is meant"
 				r.Fixes = []Fix{{Text: p.line(meant), Where: s.Place.String()}}
 				return []Result{r}
@@ -236,7 +236,7 @@ func (p *fpmPool) hiddenVars(context.Context) []Result {
 func (p *fpmPool) fixCommand() string {
 	c := "rolecall doctor php-fpm --fix"
 	if !p.master.alone {
-		c += " --fpm-config " + typed.Word(p.master.config.Path)
+		c += " --fpm-config " + shellword.Word(p.master.config.Path)
 	}
 	return c
 }

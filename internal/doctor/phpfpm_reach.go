@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // shadows is about variables that workers do see, one hiding another.
@@ -162,7 +162,7 @@ func (p *fpmPool) token() []Result {
 		r.Fixes = []Fix{{Text: "write the token into it"}}
 	case f.Readable && f.Newline:
 		r.Cause, r.Summary = "php-fpm.token-file-newline", "the authorization token file holds a line break, with which no request can be sent"
-		r.Fixes = []Fix{{Text: "write it without one", Command: "printf %s \"$(cat " + typed.Word(name) + ")\" > " + typed.Word(name)}}
+		r.Fixes = []Fix{{Text: "write it without one", Command: "printf %s \"$(cat " + shellword.Word(name) + ")\" > " + shellword.Word(name)}}
 	case f.Readable:
 		return nil
 	case p.view.Basedir != "" && !inBasedir(p.view.Basedir, name):
@@ -173,7 +173,7 @@ func (p *fpmPool) token() []Result {
 		r.Fixes = []Fix{{Text: "add its directory to open_basedir, or put the file into a directory that is there"}}
 	case f.Exists:
 		r.Cause, r.Summary = "php-fpm.token-file-unreadable", "the pool's user "+user+" may not read the authorization token file"
-		r.Fixes = []Fix{{Text: "let the pool's user read it, and nobody else", Command: "chown " + typed.Word(user) + " " + typed.Word(name) + " && chmod 400 " + typed.Word(name)}}
+		r.Fixes = []Fix{{Text: "let the pool's user read it, and nobody else", Command: "chown " + shellword.Word(user) + " " + shellword.Word(name) + " && chmod 400 " + shellword.Word(name)}}
 	default:
 		if _, err := p.master.tree.Stat(name); err == nil {
 			r.Cause, r.Summary = "php-fpm.token-file-unreadable", "the pool's user "+user+" may not enter the directory of the authorization token file"

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"rolecall/internal/awsconfig"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // profileWalk follows one profile through its source_profiles, and looks at
@@ -110,10 +110,10 @@ func (w *profileWalk) missing(name string, from awsconfig.Value) {
 		cause, summary = "source-missing", "source_profile names "+quote(name)+", which is not there"
 	}
 	fixes := w.headers(name)
-	if near := typed.Nearest(name, w.files.Names()); near != "" {
+	if near := shellword.Nearest(name, w.files.Names()); near != "" {
 		fixes = append(fixes, Fix{Text: "it may be meant for " + quote(near)})
 	} else if len(fixes) == 0 {
-		fixes = append(fixes, Fix{Text: "write the profile, or name another", Command: "aws configure --profile " + typed.Word(name)})
+		fixes = append(fixes, Fix{Text: "write the profile, or name another", Command: "aws configure --profile " + shellword.Word(name)})
 	}
 	w.fault(Failed, cause, summary, from, "source_profile = "+name, fixes...)
 	r := &w.faults[len(w.faults)-1]

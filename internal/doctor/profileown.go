@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"rolecall/internal/awsconfig"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // own looks at what a profile has itself, in the order of the SDKs.
@@ -99,7 +99,7 @@ func (w *profileWalk) sso(s *awsconfig.Section) {
 func (w *profileWalk) signIn(profile, key string) {
 	sum := sha1.Sum([]byte(key))
 	file := filepath.Join(w.home(), ".aws", "sso", "cache", hex.EncodeToString(sum[:])+".json")
-	login := []Fix{{Text: "sign in", Command: "rolecall login " + typed.Word(profile)}, {Command: "aws sso login --profile " + typed.Word(profile)}}
+	login := []Fix{{Text: "sign in", Command: "rolecall login " + shellword.Word(profile)}, {Command: "aws sso login --profile " + shellword.Word(profile)}}
 	needed := func(summary, text string) {
 		w.faults = append(w.faults, Result{Outcome: Failed, Cause: "profile.login-needed", Summary: summary, Evidence: []Evidence{{Where: file, Text: text}}, Fixes: login})
 	}

@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/shellword"
 	"rolecall/internal/source"
-	"rolecall/internal/typed"
+	"rolecall/internal/usererr"
 )
 
 // resolveLimit is for a profile's whole way to STS, which may be several calls
@@ -37,14 +38,18 @@ func SourceResolve(c source.Config) Resolve {
 		}
 		id, err := r.CallerIdentity(ctx, s, got)
 		if err != nil {
-			return got, id, &identityError{creds.AsRetrieveError(err)}
+			return got, id, &identityError{usererr.From(err)}
 		}
 		return got, id, nil
 	}
 }
 
 // identityError says that there are keys, and that AWS does not take them.
-type identityError struct{ *creds.RetrieveError }
+type identityError struct{ cause *usererr.Error }
+
+func (e *identityError) Error() string { return e.cause.Msg }
+
+func (e *identityError) Unwrap() error { return e.cause }
 
 // InspectProfile are the checks of one profile: each value where it stands, and
 // then whether it gives credentials and whose they are.
@@ -129,9 +134,9 @@ func (w *profileWalk) retrieve(ctx context.Context, name string, now time.Time, 
 		}
 		return []Result{r}
 	}
-	e := creds.AsRetrieveError(err)
+	e := usererr.From(err)
 	if own, ok := err.(*identityError); ok {
-		e = own.RetrieveError
+		e = own.cause
 	}
 	r := Result{Outcome: Failed, Cause: w.causeOf(e, err), Summary: e.Msg, Evidence: w.trail()}
 	r.Fixes = []Fix{{Text: e.Hint}}
@@ -145,20 +150,20 @@ func (w *profileWalk) retrieve(ctx context.Context, name string, now time.Time, 
 func fixOf(cause, profile string) Fix {
 	switch cause {
 	case "profile.throttled":
-		return Fix{Text: "wait a minute; ask less by sharing one answer", Command: "rolecall serve --load " + typed.Word(profile)}
+		return Fix{Text: "wait a minute; ask less by sharing one answer", Command: "rolecall serve --load " + shellword.Word(profile)}
 	case "profile.unreachable":
 		return Fix{Text: "look at network, proxy (HTTPS_PROXY), region and AWS_ENDPOINT_URL_STS"}
 	case "profile.secret-wrong":
-		return Fix{Text: "make new keys: the secret does not belong to the key id", Command: "aws configure --profile " + typed.Word(profile)}
+		return Fix{Text: "make new keys: the secret does not belong to the key id", Command: "aws configure --profile " + shellword.Word(profile)}
 	case "clock.skew":
 		return Fix{Text: "set the clock, and keep it set", Command: "timedatectl set-ntp true"}
 	}
-	return Fix{Text: "try the same again with the aws CLI", Command: "aws sts get-caller-identity --profile " + typed.Word(profile)}
+	return Fix{Text: "try the same again with the aws CLI", Command: "aws sts get-caller-identity --profile " + shellword.Word(profile)}
 }
 
 // causeOf names an error's cause: by AWS's own code where it is in the message,
 // else by the kind of the error and the way the profile goes.
-func (w *profileWalk) causeOf(e *creds.RetrieveError, err error) string {
+func (w *profileWalk) causeOf(e *usererr.Error, err error) string {
 	for _, c := range []struct{ word, cause string }{
 		{"InvalidClientTokenId", "profile.keys-invalid"}, {"UnrecognizedClient", "profile.keys-invalid"},
 		{"SignatureDoesNotMatch", "profile.secret-wrong"}, {"Signature expired", "clock.skew"}, {"RequestExpired", "clock.skew"},
@@ -171,16 +176,16 @@ func (w *profileWalk) causeOf(e *creds.RetrieveError, err error) string {
 	}
 	_, identity := err.(*identityError)
 	switch e.Code {
-	case creds.LoginRequired:
+	case usererr.LoginRequired:
 		return "profile.login-needed"
-	case creds.AccessDenied:
+	case usererr.AccessDenied:
 		if identity {
 			return "profile.keys-invalid"
 		}
 		return "profile.access-denied"
-	case creds.NotConfigured:
+	case usererr.NotConfigured:
 		return "profile.not-configured"
-	case creds.Throttled:
+	case usererr.Throttled:
 		return "profile.throttled"
 	}
 	return "profile.unreachable"

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // shadows finds what is set and hidden by something that goes before it, and
@@ -190,7 +190,7 @@ func (v *view) proxies(walks []Walk, warn func(string, string, []Evidence, ...Fi
 	}
 	warn("proxy.catches", strings.Join(hit, ", ")+" would ask the proxy for "+host+", which it cannot reach",
 		[]Evidence{{Where: name, Text: shownURL(proxy)}, v.value(cmp.Or(set, "NO_PROXY"))},
-		Fix{Text: "name the address", Command: fmt.Sprintf("export NO_PROXY=%[1]s no_proxy=%[1]s", typed.Word(list))})
+		Fix{Text: "name the address", Command: fmt.Sprintf("export NO_PROXY=%[1]s no_proxy=%[1]s", shellword.Word(list))})
 }
 
 // exempt says whether the SDK asks a host without the proxy.

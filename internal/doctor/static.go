@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // enough SDKs that a fault of theirs is a fault of the set-up, and not a quirk
@@ -119,8 +119,8 @@ func (v *view) missingProfile(s Step) Result {
 		paths := v.paths()
 		r.Evidence = append(append(r.Evidence, v.holds(paths.Config), v.holds(paths.Credentials)), v.inVain(name)...)
 		r.Fixes = v.headers(name)
-		if near := typed.Nearest(name, v.files.Names()); near != "" {
-			r.Fixes = append(r.Fixes, Fix{Text: "it may be meant for " + quote(near), Command: "export " + s.From + "=" + typed.Word(near)})
+		if near := shellword.Nearest(name, v.files.Names()); near != "" {
+			r.Fixes = append(r.Fixes, Fix{Text: "it may be meant for " + quote(near), Command: "export " + s.From + "=" + shellword.Word(near)})
 		}
 	}
 	r.Fixes = append(r.Fixes, Fix{Text: "name a profile that is there, or none", Command: "unset " + s.From})
@@ -149,7 +149,7 @@ func (v *view) badToken(s Step) Result {
 	case file != "":
 		r.Summary = "the authorization token file ends with a line break: the header cannot be sent"
 		r.Evidence = []Evidence{{Where: varTokenFile, Text: file}}
-		r.Fixes = []Fix{{Text: "write it without one", Command: fmt.Sprintf(`printf %%s "$(tr -d '\r\n' < %[1]s)" > %[1]s`, typed.Word(file))}}
+		r.Fixes = []Fix{{Text: "write it without one", Command: fmt.Sprintf(`printf %%s "$(tr -d '\r\n' < %[1]s)" > %[1]s`, shellword.Word(file))}}
 	default:
 		r.Summary = varToken + " has a line break: the header cannot be sent"
 		r.Evidence = []Evidence{v.isSet(varToken)}

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
 )
 
 // Conn is one client's connection and what is known of its other end. It is
@@ -22,7 +22,7 @@ type Conn struct {
 	local  netip.AddrPort
 
 	once  sync.Once
-	peer  peer.Peer     // see Peer
+	peer  peercred.Peer // see Peer
 	phase atomic.Uint64 // what it does, and since which tick; see sweep.go
 	gone  sync.Once
 
@@ -51,7 +51,7 @@ func unwrap(c net.Conn) *Conn {
 }
 
 // Peer is who is at the other end, asked of the kernel once.
-func (c *Conn) Peer() peer.Peer {
+func (c *Conn) Peer() peercred.Peer {
 	c.once.Do(c.lookUp)
 	return c.peer
 }

@@ -6,12 +6,12 @@ import (
 	"net/netip"
 	"time"
 
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
 )
 
 // Slots answers reads. It is asked with every request and must answer from
 // memory when it can. Errors are *Refusal (see NotFound) or
-// *creds.RetrieveError.
+// *usererr.Error.
 type Slots interface {
 	Document(ctx context.Context, t Target) (*Document, error)
 }
@@ -38,7 +38,7 @@ type Record struct {
 	Status   int
 	Outcome  string    // "ok" or the code of the refusal
 	Expires  time.Time // of the credentials handed out; zero: none were
-	Peer     peer.Peer
+	Peer     peercred.Peer
 	Remote   netip.AddrPort
 	Agent    string // User-Agent as sent
 	IMDSv1   bool   // answered without an IMDS token

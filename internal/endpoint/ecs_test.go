@@ -16,7 +16,8 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/endpoint"
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
+	"rolecall/internal/usererr"
 )
 
 const token = "0123456789abcdef0123456789abcdef"
@@ -38,7 +39,9 @@ type uidPeers struct {
 	known bool
 }
 
-func (p uidPeers) TCP(_, _ netip.AddrPort) peer.Peer { return peer.Peer{UID: p.uid, Known: p.known} }
+func (p uidPeers) TCP(_, _ netip.AddrPort) peercred.Peer {
+	return peercred.Peer{UID: p.uid, Known: p.known}
+}
 
 func newWorld(t *testing.T, a endpoint.Access, change ...func(*endpoint.ServerConfig)) *world {
 	t.Helper()
@@ -417,9 +420,9 @@ func TestUpload(t *testing.T) {
 
 func TestErrorsToStatuses(t *testing.T) {
 	w := newWorld(t, open())
-	for code, status := range map[creds.Code]int{creds.LoginRequired: 503, creds.Unavailable: 503, creds.Throttled: 503, creds.AccessDenied: 403, creds.NotConfigured: 404, creds.Internal: 500} {
+	for code, status := range map[usererr.Code]int{usererr.LoginRequired: 503, usererr.Unavailable: 503, usererr.Throttled: 503, usererr.AccessDenied: 403, usererr.NotConfigured: 404, usererr.Internal: 500} {
 		w.mu.Lock()
-		w.fail = &creds.RetrieveError{Code: code, Msg: "why", Hint: "do this", RetryAfter: 1500 * time.Millisecond}
+		w.fail = &usererr.Error{Code: code, Msg: "why", Hint: "do this", RetryAfter: 1500 * time.Millisecond}
 		w.mu.Unlock()
 		a := w.ask("GET", "/")
 		if a.StatusCode != status || a.field("Code") != string(code) || a.field("message") != "why (do this)" {

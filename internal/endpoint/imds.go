@@ -3,11 +3,10 @@ package endpoint
 import (
 	"context"
 	"net/http"
+	"rolecall/internal/usererr"
 	"strconv"
 	"sync/atomic"
 	"time"
-
-	"rolecall/internal/creds"
 )
 
 // Metadata is what the metadata endpoint tells.
@@ -167,7 +166,7 @@ func (m *IMDS) role(r *http.Request, t Target, now time.Time) metadataAnswer {
 // noRole tells why there are no credentials. A role that may not be assumed is
 // listed all the same, and its document tells the reason, as on EC2.
 func (m *IMDS) noRole(refused *Refusal, t Target, now time.Time) metadataAnswer {
-	if refused.Code != string(creds.AccessDenied) {
+	if refused.Code != string(usererr.AccessDenied) {
 		return metadataAnswer{refused: refused}
 	}
 	name := m.c.Metadata.Instance().RoleName

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
 )
 
 // BenchmarkTokenKnown is what an IMDS token costs the first request of a
@@ -18,7 +18,7 @@ func BenchmarkTokenKnown(b *testing.B) {
 
 func tokenKnown(b *testing.B, again bool) {
 	k := newTokens()
-	own := holderOf(peer.Peer{UID: 1000, Known: true}, netip.Addr{})
+	own := holderOf(peercred.Peer{UID: 1000, Known: true}, netip.Addr{})
 	token := k.issue(time.Hour, own)
 	b.ReportAllocs()
 	var conn opened

@@ -8,13 +8,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
 )
 
 func TestTokenEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := newTokens()
-		own := holderOf(peer.Peer{UID: 1000, Known: true}, netip.Addr{})
+		own := holderOf(peercred.Peer{UID: 1000, Known: true}, netip.Addr{})
 		for _, ttl := range []time.Duration{time.Second, 300 * time.Second, 6 * time.Hour} {
 			token := k.issue(ttl, own)
 			var conn opened // which showed it before, and another that did not
@@ -35,8 +35,8 @@ func TestTokenEnds(t *testing.T) {
 func TestTokenIsTheHolders(t *testing.T) {
 	k := newTokens()
 	addr := netip.MustParseAddr("172.17.0.2")
-	holders := []holder{holderOf(peer.Peer{UID: 0, Known: true}, addr), holderOf(peer.Peer{UID: 1000, Known: true}, addr), holderOf(peer.Peer{UID: 1000}, addr),
-		holderOf(peer.Peer{}, netip.MustParseAddr("172.17.0.3")), holderOf(peer.Peer{}, netip.MustParseAddr("fd00::2"))}
+	holders := []holder{holderOf(peercred.Peer{UID: 0, Known: true}, addr), holderOf(peercred.Peer{UID: 1000, Known: true}, addr), holderOf(peercred.Peer{UID: 1000}, addr),
+		holderOf(peercred.Peer{}, netip.MustParseAddr("172.17.0.3")), holderOf(peercred.Peer{}, netip.MustParseAddr("fd00::2"))}
 	for i, a := range holders {
 		token := k.issue(time.Hour, a)
 		for j, b := range holders {
@@ -65,7 +65,7 @@ func TestTokenIsTheHolders(t *testing.T) {
 // are, and the first one goes on working.
 func TestTokensAreNotKept(t *testing.T) {
 	k := newTokens()
-	own := holderOf(peer.Peer{UID: 1000, Known: true}, netip.Addr{})
+	own := holderOf(peercred.Peer{UID: 1000, Known: true}, netip.Addr{})
 	first := k.issue(time.Hour, own)
 	if n := testing.AllocsPerRun(1000, func() {
 		if !k.knows(first, own, &opened{}) {
@@ -131,7 +131,7 @@ func FuzzMetadataTarget(f *testing.F) {
 // in bounds.
 func FuzzIMDSToken(f *testing.F) {
 	k := newTokens()
-	own := holderOf(peer.Peer{UID: 1000, Known: true}, netip.Addr{})
+	own := holderOf(peercred.Peer{UID: 1000, Known: true}, netip.Addr{})
 	issued := k.issue(time.Hour, own)
 	for _, s := range []string{"", "1", "0", "-1", "21600", "21601", "abc", strings.Repeat("A", 56), strings.Repeat("A", 54) + "==", "\x00", strings.Repeat("9", 10<<10)} {
 		f.Add(s)

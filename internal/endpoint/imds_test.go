@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/endpoint"
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
+	"rolecall/internal/usererr"
 )
 
 // imds is a real server of instance metadata with one role in memory.
@@ -305,30 +305,30 @@ func TestForeignRequestsForMetadata(t *testing.T) {
 // changing says who the next client is.
 type changing struct {
 	mu sync.Mutex
-	p  peer.Peer
+	p  peercred.Peer
 }
 
-func (c *changing) TCP(_, _ netip.AddrPort) peer.Peer {
+func (c *changing) TCP(_, _ netip.AddrPort) peercred.Peer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.p
 }
 
-func (c *changing) be(p peer.Peer) {
+func (c *changing) be(p peercred.Peer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.p = p
 }
 
 func TestWhoGetsMetadata(t *testing.T) {
-	own, www, stranger := peer.Peer{UID: 1000, Known: true}, peer.Peer{UID: 33, Known: true}, peer.Peer{UID: 65534, Known: true}
+	own, www, stranger := peercred.Peer{UID: 1000, Known: true}, peercred.Peer{UID: 33, Known: true}, peercred.Peer{UID: 65534, Known: true}
 	everybody := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	who := &changing{p: own}
 	m := newIMDS(t, endpoint.IMDSAccess{V1: true}, who)
 	m.guard.Set(endpoint.Access{Mode: endpoint.AuthNone, Tokens: []string{token}, UIDs: []uint32{1000, 33}})
 	right := m.token()
 	for _, c := range []struct {
-		peer    peer.Peer
+		peer    peercred.Peer
 		allow   []netip.Prefix
 		status  int // of anything without an IMDS token
 		token   int // with that of uid 1000
@@ -337,11 +337,11 @@ func TestWhoGetsMetadata(t *testing.T) {
 		{own, nil, 200, 200, "ok"},
 		{www, nil, 200, 401, "ok"},
 		{stranger, nil, 403, 403, "other_user"},
-		{peer.Peer{}, nil, 403, 403, "unknown_peer"},
-		{peer.Peer{UID: 1000}, nil, 403, 403, "unknown_peer"},
+		{peercred.Peer{}, nil, 403, 403, "unknown_peer"},
+		{peercred.Peer{UID: 1000}, nil, 403, 403, "unknown_peer"},
 		{stranger, everybody, 403, 403, "other_user"}, // an address is no way round the user
-		{peer.Peer{}, everybody, 200, 401, "ok"},
-		{peer.Peer{}, []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16"), netip.MustParsePrefix("::1/128")}, 403, 403, "unknown_peer"},
+		{peercred.Peer{}, everybody, 200, 401, "ok"},
+		{peercred.Peer{}, []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16"), netip.MustParsePrefix("::1/128")}, 403, 403, "unknown_peer"},
 	} {
 		who.be(c.peer)
 		m.handler.Set(endpoint.IMDSAccess{V1: true, Allow: c.allow})
@@ -375,9 +375,9 @@ func TestMetadataWithoutCredentials(t *testing.T) {
 		other, otherD int // of another role
 	}{
 		{endpoint.NotFound("the default slot is empty", ""), 404, 404, "the default slot is empty", "the default slot is empty", "", 404, 404},
-		{&creds.RetrieveError{Code: creds.Unavailable, Msg: "down", RetryAfter: 7 * time.Second}, 503, 503, "down", "down", "7", 503, 503},
-		{&creds.RetrieveError{Code: creds.LoginRequired, Msg: "log in"}, 503, 503, "log in", "log in", "1", 503, 503},
-		{&creds.RetrieveError{Code: creds.AccessDenied, Msg: "AWS says no"}, 200, 200, "dev", `"Code":"AssumeRoleUnauthorizedAccess","Message":"AWS says no","LastUpdated":"`, "", 404, 404},
+		{&usererr.Error{Code: usererr.Unavailable, Msg: "down", RetryAfter: 7 * time.Second}, 503, 503, "down", "down", "7", 503, 503},
+		{&usererr.Error{Code: usererr.LoginRequired, Msg: "log in"}, 503, 503, "log in", "log in", "1", 503, 503},
+		{&usererr.Error{Code: usererr.AccessDenied, Msg: "AWS says no"}, 200, 200, "dev", `"Code":"AssumeRoleUnauthorizedAccess","Message":"AWS says no","LastUpdated":"`, "", 404, 404},
 	} {
 		m.fail = c.err
 		a, d := m.ask("GET", list, right), m.ask("GET", list+"dev", right)

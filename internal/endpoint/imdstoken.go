@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
 )
 
 // The time that an IMDS token may live, in seconds.
@@ -38,7 +38,7 @@ type tokens struct {
 // holder is who may use a token: a user of this machine, or an address.
 type holder [17]byte
 
-func holderOf(p peer.Peer, from netip.Addr) (h holder) {
+func holderOf(p peercred.Peer, from netip.Addr) (h holder) {
 	if p.Known {
 		h[0] = 'u'
 		binary.BigEndian.PutUint32(h[1:], p.UID)

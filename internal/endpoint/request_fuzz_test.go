@@ -16,7 +16,8 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
+	"rolecall/internal/usererr"
 )
 
 const (
@@ -37,7 +38,7 @@ func (*fuzzShelf) Document(_ context.Context, t Target) (*Document, error) {
 		c := creds.Credentials{AccessKeyID: fuzzSecret, SecretAccessKey: creds.NewSecret(fuzzSecret), SessionToken: creds.NewSecret(fuzzSecret)}
 		return NewDocument(c, time.Unix(4e9, 0)), nil
 	case t.Kind == Source:
-		return nil, &creds.RetrieveError{Code: creds.LoginRequired, Msg: "sign in", Hint: "aws sso login", RetryAfter: time.Second}
+		return nil, &usererr.Error{Code: usererr.LoginRequired, Msg: "sign in", Hint: "aws sso login", RetryAfter: time.Second}
 	case t.Kind == RoleARN:
 		return nil, errors.New(fuzzSecret)
 	}
@@ -50,16 +51,16 @@ func (*fuzzShelf) Profile(name string) (Profile, error) {
 	}
 	return Profile{ProfileName: "dev", Expires: time.Unix(4e9, 0)}, nil
 }
-func (*fuzzShelf) Profiles() []Profile               { return []Profile{{ProfileName: "a/b"}} }
-func (s *fuzzShelf) Push(string, Upload) error       { s.changed++; return nil }
-func (s *fuzzShelf) Unload(string) error             { s.changed++; return nil }
-func (s *fuzzShelf) UnloadNamed()                    { s.changed++ }
-func (s *fuzzShelf) Audit(r Record)                  { s.audit = append(s.audit, r) }
-func (*fuzzShelf) TCP(_, _ netip.AddrPort) peer.Peer { return peer.Peer{} }
+func (*fuzzShelf) Profiles() []Profile                   { return []Profile{{ProfileName: "a/b"}} }
+func (s *fuzzShelf) Push(string, Upload) error           { s.changed++; return nil }
+func (s *fuzzShelf) Unload(string) error                 { s.changed++; return nil }
+func (s *fuzzShelf) UnloadNamed()                        { s.changed++ }
+func (s *fuzzShelf) Audit(r Record)                      { s.audit = append(s.audit, r) }
+func (*fuzzShelf) TCP(_, _ netip.AddrPort) peercred.Peer { return peercred.Peer{} }
 
-type fuzzPeer peer.Peer
+type fuzzPeer peercred.Peer
 
-func (p fuzzPeer) TCP(_, _ netip.AddrPort) peer.Peer { return peer.Peer(p) }
+func (p fuzzPeer) TCP(_, _ netip.AddrPort) peercred.Peer { return peercred.Peer(p) }
 
 // FuzzRequest sends any request through the real handler: as the daemon's own
 // user, as another and as nobody known, in every mode. Whatever comes, there is

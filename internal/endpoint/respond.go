@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"rolecall/internal/usererr"
 	"runtime/debug"
 	"strconv"
 	"time"
-
-	"rolecall/internal/creds"
 )
 
 // Refusal is an answer without credentials. Msg is safe to show to the client.
@@ -49,14 +48,14 @@ func refusalOf(err error) *Refusal {
 	if errors.As(err, &r) {
 		return r
 	}
-	e := creds.AsRetrieveError(err)
+	e := usererr.From(err)
 	r = &Refusal{Code: string(e.Code), Msg: sentence(e.Msg, e.Hint), Hint: e.Hint, RetryAfter: e.RetryAfter}
 	switch e.Code {
-	case creds.AccessDenied:
+	case usererr.AccessDenied:
 		r.Status = http.StatusForbidden
-	case creds.NotConfigured:
+	case usererr.NotConfigured:
 		r.Status = http.StatusNotFound
-	case creds.Internal:
+	case usererr.Internal:
 		r.Status = http.StatusInternalServerError
 	default:
 		r.Status = http.StatusServiceUnavailable
@@ -69,7 +68,7 @@ func refusalOf(err error) *Refusal {
 // the panic's value, which may hold anything; a stack holds no text.
 func (c *Conn) panicked(p any) *Refusal {
 	c.server.c.ErrorLog.Printf("a request ended in a panic of type %T\n%s", p, debug.Stack())
-	r := refuse(http.StatusInternalServerError, string(creds.Internal), "rolecall failed on this request by a fault of its own (its log tells where, at level debug)")
+	r := refuse(http.StatusInternalServerError, string(usererr.Internal), "rolecall failed on this request by a fault of its own (its log tells where, at level debug)")
 	r.Close = true
 	return r
 }

@@ -13,12 +13,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
 )
 
 // Peers tells who is at the other end of a loopback connection.
 type Peers interface {
-	TCP(local, remote netip.AddrPort) peer.Peer
+	TCP(local, remote netip.AddrPort) peercred.Peer
 }
 
 // ServerConfig of the listeners of one endpoint.

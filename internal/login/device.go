@@ -5,8 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/sso"
+	"rolecall/internal/usererr"
 )
 
 const (
@@ -51,7 +51,7 @@ func (c Config) poll(ctx context.Context, client sso.Client, d sso.Device, until
 			return sso.Granted{}, err
 		}
 		got, err := c.Service.CreateToken(ctx, client, sso.Grant{DeviceCode: d.Code})
-		var e *creds.RetrieveError
+		var e *usererr.Error
 		switch {
 		case err == nil:
 			return got, nil
@@ -62,7 +62,7 @@ func (c Config) poll(ctx context.Context, client sso.Client, d sso.Device, until
 			pause = interval
 		case errors.Is(err, sso.ErrPending):
 			pause = interval
-		case errors.As(err, &e) && (e.Code == creds.Unavailable || e.Code == creds.Throttled):
+		case errors.As(err, &e) && (e.Code == usererr.Unavailable || e.Code == usererr.Throttled):
 			// The person may still approve while the network comes back.
 			pause = min(max(2*pause, e.RetryAfter), longestPoll)
 		default:

@@ -11,12 +11,12 @@ import (
 	"fmt"
 	"time"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/sso"
+	"rolecall/internal/usererr"
 )
 
 // Service is the OIDC service of the session to sign in to. Errors are
-// *creds.RetrieveError that wrap those of package sso.
+// *usererr.Error that wrap those of package sso.
 type Service interface {
 	AuthorizeURL() (string, error)
 	Register(ctx context.Context, n sso.NewClient) (sso.Client, error)
@@ -64,7 +64,7 @@ type Done struct {
 
 // SignIn waits for a person to sign in and keeps the token. Nothing is kept of
 // a sign-in that fails or is given up. Errors tell what to do next: they are
-// *creds.RetrieveError, *PendingError or *Error.
+// *usererr.Error, *PendingError or *Error.
 func SignIn(ctx context.Context, c Config) (Done, error) {
 	if c.Patience == 0 {
 		c.Patience = browserWait
@@ -125,7 +125,7 @@ func (c Config) explain(ctx context.Context, err error) error {
 	var known *Error
 	again := c.Session.Command()
 	where := fmt.Sprintf("%s in region %s", c.Session.StartURL, c.Session.Region)
-	e := creds.AsRetrieveError(err)
+	e := usererr.From(err)
 	switch {
 	case errors.As(err, &known) && known.Fix == "": // of the page
 		return &Error{known.Msg, again + "; or check start URL and region: " + where}
@@ -137,10 +137,10 @@ func (c Config) explain(ctx context.Context, err error) error {
 		return &Error{"the code has ended before anybody approved it", again}
 	case errors.Is(err, sso.ErrInvalidGrant):
 		return &Error{"the service does not take the code: it was used already, or has ended", again}
-	case e.Code == creds.NotConfigured, e.Code == creds.AccessDenied, errors.Is(err, sso.ErrInvalidClient):
+	case e.Code == usererr.NotConfigured, e.Code == usererr.AccessDenied, errors.Is(err, sso.ErrInvalidClient):
 		return &Error{e.Msg, "check start URL and region: " + where}
-	case e.Code == creds.Unavailable && e.Hint == "":
-		return &creds.RetrieveError{Code: e.Code, Msg: e.Msg, Hint: "check the network, and start URL and region: " + where, Err: e}
+	case e.Code == usererr.Unavailable && e.Hint == "":
+		return &usererr.Error{Code: e.Code, Msg: e.Msg, Hint: "check the network, and start URL and region: " + where, Err: e}
 	}
 	return e
 }

@@ -17,10 +17,11 @@ import (
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
 	"rolecall/internal/sso"
+	"rolecall/internal/usererr"
 )
 
 func asRetrieve(err error) string {
-	var e *creds.RetrieveError
+	var e *usererr.Error
 	if errors.As(err, &e) {
 		return string(e.Code) + " " + e.Hint
 	}

@@ -9,6 +9,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/sso"
+	"rolecall/internal/usererr"
 )
 
 // Ender ends sign-ins at the service.
@@ -39,7 +40,7 @@ func SignOut(ctx context.Context, cache sso.Cache, session sso.Session, service 
 		return true, &Error{fmt.Sprintf("the token cannot be removed: %v", err), "remove " + cache.TokenPath(session)}
 	}
 	if told != nil {
-		e := creds.AsRetrieveError(told)
+		e := usererr.From(told)
 		return true, &Error{fmt.Sprintf("signed out of %s here, but the service was not told: %s", session.Name, e.Msg),
 			"the sign-in ends there by itself, or by signing out on " + session.StartURL}
 	}
@@ -71,6 +72,6 @@ func end(ctx context.Context, t sso.Token, service Ender) error {
 
 // over says whether the service answered that there is nothing to end.
 func over(err error) bool {
-	var e *creds.RetrieveError
+	var e *usererr.Error
 	return errors.As(err, &e) && e.Code.NeedsPerson()
 }

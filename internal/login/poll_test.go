@@ -10,6 +10,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/sso"
+	"rolecall/internal/usererr"
 )
 
 // scripted is an OIDC service that answers polls as it is told, the last answer
@@ -41,16 +42,16 @@ func (s *scripted) CreateToken(context.Context, sso.Client, sso.Grant) (sso.Gran
 	return sso.Granted{Access: creds.NewSecret("a"), Lifetime: time.Hour}, nil
 }
 
-func answer(code creds.Code, means error, after time.Duration) error {
-	return &creds.RetrieveError{Code: code, Msg: "no", Err: means, RetryAfter: after}
+func answer(code usererr.Code, means error, after time.Duration) error {
+	return &usererr.Error{Code: code, Msg: "no", Err: means, RetryAfter: after}
 }
 
 // TestPolls: RFC 8628, 3.5: never faster than the interval, five seconds more at
 // each slow_down, further apart while the network is away, and no longer than
 // the code lives.
 func TestPolls(t *testing.T) {
-	pending, slow := answer(creds.Unavailable, sso.ErrPending, 0), answer(creds.Throttled, sso.ErrSlowDown, 0)
-	down, many := answer(creds.Unavailable, nil, 0), answer(creds.Throttled, nil, 12*time.Second)
+	pending, slow := answer(usererr.Unavailable, sso.ErrPending, 0), answer(usererr.Throttled, sso.ErrSlowDown, 0)
+	down, many := answer(usererr.Unavailable, nil, 0), answer(usererr.Throttled, nil, 12*time.Second)
 	const s = time.Second
 	for name, tt := range map[string]struct {
 		interval time.Duration
@@ -64,10 +65,10 @@ func TestPolls(t *testing.T) {
 		"slow down":               {1 * s, []error{slow, pending, slow, nil}, []time.Duration{1 * s, 7 * s, 13 * s, 24 * s}, nil},
 		"network away":            {1 * s, []error{down, down, pending, nil}, []time.Duration{1 * s, 3 * s, 7 * s, 8 * s}, nil},
 		"too many":                {1 * s, []error{many, nil}, []time.Duration{1 * s, 13 * s}, nil},
-		"denied":                  {1 * s, []error{pending, answer(creds.AccessDenied, sso.ErrDenied, 0)}, []time.Duration{1 * s, 2 * s}, sso.ErrDenied},
-		"the code ended":          {1 * s, []error{answer(creds.LoginRequired, sso.ErrExpired, 0)}, []time.Duration{1 * s}, sso.ErrExpired},
+		"denied":                  {1 * s, []error{pending, answer(usererr.AccessDenied, sso.ErrDenied, 0)}, []time.Duration{1 * s, 2 * s}, sso.ErrDenied},
+		"the code ended":          {1 * s, []error{answer(usererr.LoginRequired, sso.ErrExpired, 0)}, []time.Duration{1 * s}, sso.ErrExpired},
 		"nobody, and no word":     {100 * s, []error{pending}, []time.Duration{100 * s, 200 * s, 300 * s, 400 * s, 500 * s}, sso.ErrExpired},
-		"the client is not known": {1 * s, []error{answer(creds.LoginRequired, sso.ErrInvalidClient, 0)}, []time.Duration{1 * s}, sso.ErrInvalidClient},
+		"the client is not known": {1 * s, []error{answer(usererr.LoginRequired, sso.ErrInvalidClient, 0)}, []time.Duration{1 * s}, sso.ErrInvalidClient},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -105,7 +106,7 @@ func TestGivenUp(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 		defer cancel()
-		s := &scripted{answers: []error{answer(creds.Unavailable, sso.ErrPending, 0)}, interval: time.Second}
+		s := &scripted{answers: []error{answer(usererr.Unavailable, sso.ErrPending, 0)}, interval: time.Second}
 		_, err = SignIn(ctx, Config{Session: sso.Session{Name: "x", StartURL: "https://x.example/start", Region: "eu-west-1"}, Service: s, Cache: cache,
 			Pending: filepath.Join(home, "p"), Device: true, Tell: func(Pending) {}})
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(s.began) != 90*time.Second {

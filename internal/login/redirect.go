@@ -14,6 +14,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/sso"
+	"rolecall/internal/usererr"
 )
 
 const (
@@ -103,7 +104,7 @@ func (r *redirect) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	a := redirected{code: creds.NewSecret(q.Get("code")), tell: tell}
 	switch {
 	case q.Get("error") == "access_denied":
-		a.err = &creds.RetrieveError{Code: creds.AccessDenied, Msg: "the sign-in was denied", Err: sso.ErrDenied}
+		a.err = &usererr.Error{Code: usererr.AccessDenied, Msg: "the sign-in was denied", Err: sso.ErrDenied}
 	case q.Has("error"):
 		a.err = &Error{Msg: "the sign-in page answered " + word(q.Get("error"))}
 	case a.code.IsZero() || len(a.code.Reveal()) > maxCode:

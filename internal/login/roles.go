@@ -10,6 +10,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/sso"
+	"rolecall/internal/usererr"
 )
 
 // Portal is the SSO portal of one session.
@@ -114,7 +115,7 @@ func (r *Roles) accounts(ctx context.Context, work chan<- *sso.Account) (all []*
 		}
 		page = next
 	}
-	return nil, &creds.RetrieveError{Code: creds.Unavailable, Msg: "the portal's list of accounts has no end"}
+	return nil, &usererr.Error{Code: usererr.Unavailable, Msg: "the portal's list of accounts has no end"}
 }
 
 func (r *Roles) rolesOf(ctx context.Context, a *sso.Account) error {
@@ -126,8 +127,8 @@ func (r *Roles) rolesOf(ctx context.Context, a *sso.Account) error {
 			found, next, err = r.Portal.ListRoles(ctx, token, a.ID, page)
 			return err
 		})
-		var e *creds.RetrieveError
-		if errors.As(err, &e) && e.Code == creds.AccessDenied { // taken away while we were listing
+		var e *usererr.Error
+		if errors.As(err, &e) && e.Code == usererr.AccessDenied { // taken away while we were listing
 			err, next = nil, ""
 		}
 		if err != nil {
@@ -139,7 +140,7 @@ func (r *Roles) rolesOf(ctx context.Context, a *sso.Account) error {
 			return nil
 		}
 	}
-	return &creds.RetrieveError{Code: creds.Unavailable, Msg: "the portal's list of roles of account " + a.ID + " has no end"}
+	return &usererr.Error{Code: usererr.Unavailable, Msg: "the portal's list of roles of account " + a.ID + " has no end"}
 }
 
 func (r *Roles) step(change func(*Progress)) {
@@ -169,17 +170,17 @@ func (r *Roles) try(ctx context.Context, request func(token creds.Secret) error)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		e := creds.AsRetrieveError(err)
+		e := usererr.From(err)
 		switch {
-		case e.Code == creds.Throttled && refusals < mostRefusals:
+		case e.Code == usererr.Throttled && refusals < mostRefusals:
 			refusals++
 			r.pace.throttled(time.Now(), e.RetryAfter)
-		case e.Code == creds.Unavailable && tries < mostTries-1:
+		case e.Code == usererr.Unavailable && tries < mostTries-1:
 			if err := sleep(ctx, max(firstRetry<<tries, e.RetryAfter)); err != nil {
 				return err
 			}
 			tries++
-		case e.Code == creds.LoginRequired && !renewed:
+		case e.Code == usererr.LoginRequired && !renewed:
 			if err := r.renew(ctx, token); err != nil {
 				return err
 			}

@@ -17,6 +17,7 @@ import (
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
 	"rolecall/internal/sso"
+	"rolecall/internal/usererr"
 )
 
 // signedInRig is one whose token is good for the time.
@@ -125,7 +126,7 @@ func (p *portal) enter(ctx context.Context) error {
 	}
 	if over {
 		p.refused.Add(1)
-		return &creds.RetrieveError{Code: creds.Throttled, Msg: "too many"}
+		return &usererr.Error{Code: usererr.Throttled, Msg: "too many"}
 	}
 	return nil
 }
@@ -217,7 +218,7 @@ func TestRolesTrouble(t *testing.T) {
 			if (err == nil) != (tt.accounts >= 0) || err == nil && n != tt.accounts {
 				t.Errorf("%d accounts, %v", n, err)
 			}
-			if err != nil && (strings.Contains(err.Error(), "CANARYlogin\"") || creds.AsRetrieveError(err).Code == creds.Internal) {
+			if err != nil && (strings.Contains(err.Error(), "CANARYlogin\"") || usererr.From(err).Code == usererr.Internal) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -238,8 +239,8 @@ func TestRolesAfterTheTokenEnded(t *testing.T) {
 	}
 	g.fake.EndSSOSessions()
 	_, err := g.roles().List(within(t, 30*time.Second))
-	var e *creds.RetrieveError
-	if !errors.As(err, &e) || e.Code != creds.LoginRequired || e.Hint != "rolecall login --sso-session corp" {
+	var e *usererr.Error
+	if !errors.As(err, &e) || e.Code != usererr.LoginRequired || e.Hint != "rolecall login --sso-session corp" {
 		t.Errorf("%v %+v", err, e)
 	}
 }
@@ -261,7 +262,7 @@ func TestRefreshTokenUsedUp(t *testing.T) {
 		t.Error(err)
 	}
 	// The portal took it away, and the refresh token is spent: a person.
-	if _, err := g.r.SSOToken(t.Context(), g.session, tok); creds.AsRetrieveError(err).Code != creds.LoginRequired {
+	if _, err := g.r.SSOToken(t.Context(), g.session, tok); usererr.From(err).Code != usererr.LoginRequired {
 		t.Error(err)
 	}
 	// The other process has written meanwhile.
@@ -315,7 +316,7 @@ func TestSignOut(t *testing.T) {
 				t.Errorf("%d calls of Logout", n)
 			}
 			if name == "signed in" {
-				if _, _, err := g.service.ListAccounts(t.Context(), tok.Access, ""); creds.AsRetrieveError(err).Code != creds.LoginRequired {
+				if _, _, err := g.service.ListAccounts(t.Context(), tok.Access, ""); usererr.From(err).Code != usererr.LoginRequired {
 					t.Errorf("the token is still good there: %v", err)
 				}
 				if _, err := g.service.CreateToken(t.Context(), tok.Client, sso.Grant{Refresh: tok.Refresh}); !errors.Is(err, sso.ErrInvalidGrant) {

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"rolecall/internal/rewrite"
+	"rolecall/internal/fileedit"
 )
 
 // Kept is where the old content of a changed file is kept: beside it.
@@ -104,7 +104,7 @@ func (t *Tree) write(name, like string, data []byte, over bool) (err error) {
 	if _, err := f.Write(data); err != nil {
 		return err
 	}
-	if err := rewrite.SameOwner(f, info); err != nil {
+	if err := fileedit.SameOwner(f, info); err != nil {
 		return err
 	}
 	if err := f.Chmod(info.Mode().Perm()); err != nil {

@@ -3,7 +3,7 @@ package phpfpm
 import (
 	"strings"
 
-	"rolecall/internal/rewrite"
+	"rolecall/internal/fileedit"
 )
 
 // Diff shows a change as diff -u does. The values of env[…] and php_value[…]
@@ -11,7 +11,7 @@ import (
 // for references to variables and what Shown lets be seen.
 func (c Change) Diff() string {
 	var b strings.Builder
-	for line := range strings.Lines(rewrite.Diff(c.File, c.Before, c.After)) {
+	for line := range strings.Lines(fileedit.Diff(c.File, c.Before, c.After)) {
 		text, found := strings.CutSuffix(line, "\n")
 		text = strings.TrimSuffix(text, "\r")
 		b.WriteString(withoutValue(text))

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // DefaultLimit is the size above which Read refuses a file, in bytes.
@@ -69,7 +69,7 @@ func EnsureDir(path string) error {
 	if err := checkOwner(path, info, false); err != nil {
 		return err
 	}
-	return checkMode(path, info, 0o022, "may be written by other users", "chmod go-w "+typed.Word(path))
+	return checkMode(path, info, 0o022, "may be written by other users", "chmod go-w "+shellword.Word(path))
 }
 
 // makeDirs makes path and says whether the last element was missing.
@@ -99,7 +99,7 @@ func Read(path string, limit int64) ([]byte, error) {
 		if err := checkOwner(path, info, false); err != nil {
 			return err
 		}
-		return checkMode(path, info, 0o077, "may be read or written by other users", "chmod 600 "+typed.Word(path))
+		return checkMode(path, info, 0o077, "may be read or written by other users", "chmod 600 "+shellword.Word(path))
 	})
 }
 
@@ -112,7 +112,7 @@ func ReadTrusted(path string, limit int64) ([]byte, error) {
 		if err := checkOwner(path, info, true); err != nil {
 			return err
 		}
-		return checkMode(path, info, 0o022, "may be written by other users", "chmod go-w "+typed.Word(path))
+		return checkMode(path, info, 0o022, "may be written by other users", "chmod go-w "+shellword.Word(path))
 	})
 }
 

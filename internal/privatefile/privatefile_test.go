@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 func TestWriteThenRead(t *testing.T) {
@@ -167,8 +167,8 @@ func TestQuote(t *testing.T) {
 		"/tmp/a b":                  "'/tmp/a b'",
 		"/tmp/it's; rm -rf $HOME":   `'/tmp/it'\''s; rm -rf $HOME'`,
 	} {
-		if got := typed.Word(in); got != want {
-			t.Errorf("typed.Word(%q) = %s, want %s", in, got, want)
+		if got := shellword.Word(in); got != want {
+			t.Errorf("shellword.Word(%q) = %s, want %s", in, got, want)
 		}
 	}
 }

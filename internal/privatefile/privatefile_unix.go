@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // openNoFollow opens path for reading without following a symbolic link in its
@@ -39,7 +39,7 @@ func checkOwner(path string, info fs.FileInfo, orRoot bool) error {
 	}
 	return &UnsafeError{path,
 		fmt.Sprintf("belongs to uid %d, and this process runs as uid %d", st.Uid, own),
-		"run rolecall as the owner (see ls -ld " + typed.Word(path) + "), or set ROLECALL_DIR to a directory of your own"}
+		"run rolecall as the owner (see ls -ld " + shellword.Word(path) + "), or set ROLECALL_DIR to a directory of your own"}
 }
 
 // checkMode refuses any of the forbidden permission bits.

@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"testing"
 
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 func TestModesWhateverTheUmask(t *testing.T) {
@@ -127,7 +127,7 @@ func TestEnsureDirRefusals(t *testing.T) {
 		check(t, os.Mkdir(path, mode))
 		check(t, os.Chmod(path, mode))
 		var unsafe *UnsafeError
-		if err := EnsureDir(path); !errors.As(err, &unsafe) || unsafe.Hint() != "chmod go-w "+typed.Word(path) {
+		if err := EnsureDir(path); !errors.As(err, &unsafe) || unsafe.Hint() != "chmod go-w "+shellword.Word(path) {
 			t.Errorf("mode %o: %v (%+v)", mode, err, unsafe)
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"io/fs"
 	"os"
 
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // ReadSecret returns the content of a secret that somebody else may have put
@@ -29,9 +29,9 @@ func ReadSecret(path string, limit int64) ([]byte, error) {
 		if err := checkOwner(path, info, true); err != nil {
 			return err
 		}
-		forbidden, fix := fs.FileMode(0o077), "chmod 600 "+typed.Word(path)
+		forbidden, fix := fs.FileMode(0o077), "chmod 600 "+shellword.Word(path)
 		if ofRoot(info) {
-			forbidden, fix = 0o037, "chmod 440 "+typed.Word(path)+", or give the mounted secret the mode 0440 (Kubernetes: defaultMode, with fsGroup; Docker: mode)"
+			forbidden, fix = 0o037, "chmod 440 "+shellword.Word(path)+", or give the mounted secret the mode 0440 (Kubernetes: defaultMode, with fsGroup; Docker: mode)"
 		}
 		return checkMode(path, info, forbidden, "may be read or written by other users", fix)
 	})

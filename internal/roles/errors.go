@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"rolecall/internal/usererr"
 	"strings"
 	"time"
 	"unicode"
@@ -13,8 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
-
-	"rolecall/internal/creds"
 )
 
 // Error says why something could not be set up. It holds no secret.
@@ -35,7 +34,7 @@ func (e *Error) Hint() string { return e.Next }
 // failure maps an SDK's error. subject is what the call was about.
 func (a *Account) failure(action, subject string, err error) error {
 	var own *Error
-	var retrieve *creds.RetrieveError
+	var retrieve *usererr.Error
 	switch {
 	case err == nil:
 		return nil

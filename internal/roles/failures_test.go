@@ -13,6 +13,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 )
 
 func attached(r *rig) planner {
@@ -216,7 +217,7 @@ func TestProfileNeverKnown(t *testing.T) {
 func TestCallerErrors(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, fakeaws.Config{})
-	want := &creds.RetrieveError{Code: creds.LoginRequired, Msg: "the profile needs an MFA code", Hint: "log in"}
+	want := &usererr.Error{Code: usererr.LoginRequired, Msg: "the profile needs an MFA code", Hint: "log in"}
 	r.cfg.Credentials = creds.ProviderFunc(func(context.Context) (creds.Credentials, error) { return creds.Credentials{}, want })
 	if _, err := Open(t.Context(), r.cfg); !errors.Is(err, error(want)) {
 		t.Errorf("error %v", err)

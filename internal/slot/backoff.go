@@ -1,14 +1,13 @@
 package slot
 
 import (
+	"rolecall/internal/usererr"
 	"time"
-
-	"rolecall/internal/creds"
 )
 
 // failure is what the rule for the next attempt needs to know.
 type failure struct {
-	code       creds.Code
+	code       usererr.Code
 	count      int           // failures in a row, this one included
 	left       time.Duration // life of what is held; zero or less: nothing
 	retryAfter time.Duration // the upstream's wish; zero: none
@@ -41,7 +40,7 @@ func backoff(f failure, r float64) time.Duration {
 	}
 	first, limit, least := time.Second, backoffCap, 0.5
 	switch {
-	case f.code == creds.Throttled:
+	case f.code == usererr.Throttled:
 		first = throttledStart
 	case f.left <= 0 && f.count <= coldAttempts:
 		limit, least = coldCap, 0.75

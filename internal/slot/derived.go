@@ -1,10 +1,9 @@
 package slot
 
 import (
+	"rolecall/internal/usererr"
 	"strings"
 	"time"
-
-	"rolecall/internal/creds"
 )
 
 // Derived is the slot of a source that a client named by URL, made on its first
@@ -19,7 +18,7 @@ func (t *Table) Derived(name string, make func() (Spec, error)) (*Slot, error) {
 		return nil, err
 	}
 	if t.derived.len() >= mostDerived {
-		return nil, &creds.RetrieveError{Code: creds.Throttled, RetryAfter: time.Minute,
+		return nil, &usererr.Error{Code: usererr.Throttled, RetryAfter: time.Minute,
 			Msg: "too many sources are in use by URL", Hint: "load the sources that are used as named slots"}
 	}
 	s := t.newSlot(name, spec)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 	"rolecall/test/figure"
 )
 
@@ -59,7 +60,7 @@ func TestFigureSoak24h(t *testing.T) {
 			u := all[struck]
 			fault := []func(){
 				func() { u.fail = unavailable() },
-				func() { u.fail = &creds.RetrieveError{Code: creds.Throttled, RetryAfter: 20 * time.Second} },
+				func() { u.fail = &usererr.Error{Code: usererr.Throttled, RetryAfter: 20 * time.Second} },
 				func() { u.change = func(c *creds.Credentials) { c.AccessKeyID = "" } },
 				func() { u.change = func(c *creds.Credentials) { c.Expires = c.ObservedAt.Add(-time.Second) } },
 				func() { u.delay = 9 * time.Second },

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // Held is one set of credentials in a slot. It never changes: a refresh swaps
@@ -17,8 +18,8 @@ type Held struct {
 }
 
 var (
-	errUnchanged = &creds.RetrieveError{Code: creds.Unavailable, Msg: "the source goes on answering with credentials that have ended"}
-	errIdentity  = &creds.RetrieveError{Code: creds.NotConfigured,
+	errUnchanged = &usererr.Error{Code: usererr.Unavailable, Msg: "the source goes on answering with credentials that have ended"}
+	errIdentity  = &usererr.Error{Code: usererr.NotConfigured,
 		Msg:  "the source now answers for another account or role, which is not handed out in place of the one that was loaded",
 		Hint: "rolecall load it again to accept the new identity"}
 )
@@ -27,7 +28,7 @@ var (
 // not ended, of the same account and role, later than the old.
 func (t *Table) accept(c creds.Credentials, fetched bool, rotates time.Duration, was creds.Credentials, old *Held, now Moment) (*Held, error) {
 	if err := c.Check(); err != nil {
-		return nil, &creds.RetrieveError{Code: creds.Unavailable, Msg: "the source answered with incomplete credentials: " + oneLine(err)}
+		return nil, &usererr.Error{Code: usererr.Unavailable, Msg: "the source answered with incomplete credentials: " + oneLine(err)}
 	}
 	h := &Held{Credentials: c, Expires: c.Expires, static: !c.CanExpire()}
 	observed := c.ObservedAt
@@ -37,7 +38,7 @@ func (t *Table) accept(c creds.Credentials, fetched bool, rotates time.Duration,
 	h.life = newLife(h.Expires, observed, fetched, rotates, now, t.random())
 	left := h.life.remaining(now)
 	if left <= 0 {
-		return nil, &creds.RetrieveError{Code: creds.Unavailable, Msg: "the source answered with credentials that have ended already",
+		return nil, &usererr.Error{Code: usererr.Unavailable, Msg: "the source answered with credentials that have ended already",
 			Hint: "check the clock of this machine and of the source"}
 	}
 	if !c.SameIdentity(was) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -87,21 +88,21 @@ func TestBackoff(t *testing.T) {
 		f         failure
 		low, high time.Duration
 	}{
-		{"first, warm", failure{creds.Unavailable, 1, time.Hour, 0}, 500 * time.Millisecond, time.Second},
-		{"fourth, warm", failure{creds.Unavailable, 4, time.Hour, 0}, 4 * time.Second, 8 * time.Second},
-		{"hundredth, warm", failure{creds.Unavailable, 100, time.Hour, 0}, 30 * time.Second, time.Minute},
-		{"hundredth, soon to end", failure{creds.Unavailable, 100, 4 * time.Minute, 0}, 7500 * time.Millisecond, 15 * time.Second},
-		{"third, 3.8 s before the end", failure{creds.Unavailable, 3, 3800 * time.Millisecond, 0}, 950 * time.Millisecond, 1900 * time.Millisecond},
-		{"hundredth, just before the end", failure{creds.Unavailable, 100, 100 * time.Millisecond, 0}, 250 * time.Millisecond, 500 * time.Millisecond},
-		{"fifth, cold", failure{creds.Unavailable, 5, 0, 0}, time.Second, 2 * time.Second},
-		{"hundredth, cold", failure{creds.Unavailable, 100, 0, 0}, 30 * time.Second, time.Minute},
-		{"throttled", failure{creds.Throttled, 1, time.Hour, 0}, 2500 * time.Millisecond, 5 * time.Second},
-		{"throttled, told 30 s", failure{creds.Throttled, 1, time.Hour, 30 * time.Second}, 30 * time.Second, 30 * time.Second},
-		{"throttled, told an hour", failure{creds.Throttled, 1, time.Hour, time.Hour}, 5 * time.Minute, 5 * time.Minute},
-		{"denied", failure{creds.AccessDenied, 1, time.Hour, 0}, time.Minute, time.Minute},
-		{"denied again", failure{creds.AccessDenied, 2, 0, 0}, 5 * time.Minute, 5 * time.Minute},
-		{"login", failure{creds.LoginRequired, 1, 0, 0}, time.Minute, time.Minute},
-		{"internal", failure{creds.Internal, 1, time.Hour, 0}, 500 * time.Millisecond, time.Second},
+		{"first, warm", failure{usererr.Unavailable, 1, time.Hour, 0}, 500 * time.Millisecond, time.Second},
+		{"fourth, warm", failure{usererr.Unavailable, 4, time.Hour, 0}, 4 * time.Second, 8 * time.Second},
+		{"hundredth, warm", failure{usererr.Unavailable, 100, time.Hour, 0}, 30 * time.Second, time.Minute},
+		{"hundredth, soon to end", failure{usererr.Unavailable, 100, 4 * time.Minute, 0}, 7500 * time.Millisecond, 15 * time.Second},
+		{"third, 3.8 s before the end", failure{usererr.Unavailable, 3, 3800 * time.Millisecond, 0}, 950 * time.Millisecond, 1900 * time.Millisecond},
+		{"hundredth, just before the end", failure{usererr.Unavailable, 100, 100 * time.Millisecond, 0}, 250 * time.Millisecond, 500 * time.Millisecond},
+		{"fifth, cold", failure{usererr.Unavailable, 5, 0, 0}, time.Second, 2 * time.Second},
+		{"hundredth, cold", failure{usererr.Unavailable, 100, 0, 0}, 30 * time.Second, time.Minute},
+		{"throttled", failure{usererr.Throttled, 1, time.Hour, 0}, 2500 * time.Millisecond, 5 * time.Second},
+		{"throttled, told 30 s", failure{usererr.Throttled, 1, time.Hour, 30 * time.Second}, 30 * time.Second, 30 * time.Second},
+		{"throttled, told an hour", failure{usererr.Throttled, 1, time.Hour, time.Hour}, 5 * time.Minute, 5 * time.Minute},
+		{"denied", failure{usererr.AccessDenied, 1, time.Hour, 0}, time.Minute, time.Minute},
+		{"denied again", failure{usererr.AccessDenied, 2, 0, 0}, 5 * time.Minute, 5 * time.Minute},
+		{"login", failure{usererr.LoginRequired, 1, 0, 0}, time.Minute, time.Minute},
+		{"internal", failure{usererr.Internal, 1, time.Hour, 0}, 500 * time.Millisecond, time.Second},
 	} {
 		for _, r := range []float64{0, 0.5, 0.999999} {
 			if got := backoff(c.f, r); got < c.low || got > c.high {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // Spec says what a slot holds credentials of.
@@ -40,7 +41,7 @@ type Slot struct {
 	flight *flight    // under way, or nil
 	next   Moment     // no attempt before it (by Boot), but for a person's wish
 	spread Moment     // nor by the loop before it, after a start or a sleep
-	last   *creds.RetrieveError
+	last   *usererr.Error
 	lastAt time.Time
 	fails  int     // in a row
 	denied *Moment // the first denial in a row
@@ -61,12 +62,12 @@ type Counts struct {
 type flight struct {
 	done chan struct{} // closed when held and err are set
 	held *Held
-	err  *creds.RetrieveError
+	err  *usererr.Error
 }
 
 // Credentials is the slot's answer to a reader: what is held when that is
 // good; otherwise the reader joins the retrieval under way for as long as the
-// state of what is held allows. The error is a *creds.RetrieveError.
+// state of what is held allows. The error is a *usererr.Error.
 func (s *Slot) Credentials(ctx context.Context) (*Held, error) {
 	now := s.table.clock.Now()
 	if s.spec.Provider != nil && s.table.lapses(s) {
@@ -95,10 +96,10 @@ func (s *Slot) wait(ctx context.Context, patience time.Duration) (*Held, error) 
 			}
 			refused = f.err
 		case <-timer.C:
-			refused = &creds.RetrieveError{Code: creds.Unavailable, RetryAfter: attemptSpacing,
+			refused = &usererr.Error{Code: usererr.Unavailable, RetryAfter: attemptSpacing,
 				Msg: "the source has not answered yet; the request to it goes on"}
 		case <-ctx.Done():
-			refused = creds.AsRetrieveError(ctx.Err())
+			refused = usererr.From(ctx.Err())
 		}
 	}
 	// A set that is about to end beats none; one that has ended is none.
@@ -111,7 +112,7 @@ func (s *Slot) wait(ctx context.Context, patience time.Duration) (*Held, error) 
 // join returns the retrieval under way, starting one if that is allowed now:
 // not before the time that the last attempt set, unless forced by a person.
 // Otherwise it says why not.
-func (s *Slot) join(force bool) (*flight, *creds.RetrieveError) {
+func (s *Slot) join(force bool) (*flight, *usererr.Error) {
 	now := s.table.clock.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,11 +120,11 @@ func (s *Slot) join(force bool) (*flight, *creds.RetrieveError) {
 		return s.flight, nil
 	}
 	if s.spec.Provider == nil {
-		return nil, &creds.RetrieveError{Code: creds.NotConfigured,
+		return nil, &usererr.Error{Code: usererr.NotConfigured,
 			Msg: "the uploaded credentials have ended", Hint: "upload new ones, or load a source: rolecall load SOURCE"}
 	}
 	if wait := s.next.Boot - now.Boot; wait > 0 && !force {
-		e := creds.RetrieveError{Code: creds.Unavailable, Msg: "the next attempt is not due yet"}
+		e := usererr.Error{Code: usererr.Unavailable, Msg: "the next attempt is not due yet"}
 		if s.last != nil {
 			e = *s.last
 		}
@@ -131,11 +132,11 @@ func (s *Slot) join(force bool) (*flight, *creds.RetrieveError) {
 		return nil, &e
 	}
 	if s.ctx.Err() != nil {
-		return nil, &creds.RetrieveError{Code: creds.Unavailable, Msg: "rolecall is stopping, or the slot was unloaded"}
+		return nil, &usererr.Error{Code: usererr.Unavailable, Msg: "rolecall is stopping, or the slot was unloaded"}
 	}
 	f := &flight{done: make(chan struct{})}
 	if !s.table.launch(func() { s.fly(f) }) {
-		return nil, &creds.RetrieveError{Code: creds.Unavailable, Msg: "rolecall is stopping"}
+		return nil, &usererr.Error{Code: usererr.Unavailable, Msg: "rolecall is stopping"}
 	}
 	s.flight = f
 	s.count.Attempts++
@@ -165,7 +166,7 @@ func (s *Slot) retrieve(old *Held) (c creds.Credentials, fetched bool, err error
 	defer func() {
 		if r := recover(); r != nil {
 			// The value of a panic may hold anything; the stack holds no arguments worth hiding.
-			err = &creds.RetrieveError{Code: creds.Internal, Msg: "the source failed with a panic",
+			err = &usererr.Error{Code: usererr.Internal, Msg: "the source failed with a panic",
 				Err: fmt.Errorf("panic of type %T\n%s", r, debug.Stack())}
 		}
 	}()
@@ -216,7 +217,7 @@ func (s *Slot) fresh(old *Held) func(creds.Credentials) bool {
 }
 
 // land records how a retrieval ended and when the next may begin.
-func (s *Slot) land(f *flight, h *Held, err error, now Moment) (failed *creds.RetrieveError, inARow int) {
+func (s *Slot) land(f *flight, h *Held, err error, now Moment) (failed *usererr.Error, inARow int) {
 	random := s.table.random()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,7 +226,7 @@ func (s *Slot) land(f *flight, h *Held, err error, now Moment) (failed *creds.Re
 	old := s.held.Load()
 	switch {
 	case s.ctx.Err() != nil: // unloaded meanwhile: nothing may come back
-		f.err = &creds.RetrieveError{Code: creds.Unavailable, Msg: "the slot was unloaded"}
+		f.err = &usererr.Error{Code: usererr.Unavailable, Msg: "the slot was unloaded"}
 		return f.err, s.fails
 	case err == nil:
 		s.swapLocked(h)
@@ -240,7 +241,7 @@ func (s *Slot) land(f *flight, h *Held, err error, now Moment) (failed *creds.Re
 		f.held = old
 		return nil, 0
 	}
-	e := creds.AsRetrieveError(err)
+	e := usererr.From(err)
 	s.last, f.err = e, e
 	s.fails++
 	s.count.Failures++
@@ -261,8 +262,8 @@ func (s *Slot) land(f *flight, h *Held, err error, now Moment) (failed *creds.Re
 // denyLocked drops what is held on the second denial in a row that comes a
 // minute or more after the first: upstream took the role away. One denial may
 // be IAM that has not spread yet.
-func (s *Slot) denyLocked(e *creds.RetrieveError, now Moment) {
-	if e.Code != creds.AccessDenied {
+func (s *Slot) denyLocked(e *usererr.Error, now Moment) {
+	if e.Code != usererr.AccessDenied {
 		s.denied = nil
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // bench is a table in fake time with clocks that can be set apart.
@@ -94,7 +95,7 @@ func (u *upstream) count() int { u.mu.Lock(); defer u.mu.Unlock(); return u.call
 
 func spec(u *upstream) Spec { return Spec{Source: "fake", Provider: u, Key: "fake"} }
 
-func unavailable() error { return &creds.RetrieveError{Code: creds.Unavailable, Msg: "down"} }
+func unavailable() error { return &usererr.Error{Code: usererr.Unavailable, Msg: "down"} }
 
 func (b *bench) mustRead(name string) *Held {
 	b.t.Helper()
@@ -165,7 +166,7 @@ func TestSlowerThanPatience(t *testing.T) {
 		b := newBench(t)
 		b.Configure("x", spec(u))
 		_, err := b.Slot("x").Credentials(context.Background())
-		if e := creds.AsRetrieveError(err); e == nil || e.Code != creds.Unavailable || e.RetryAfter <= 0 || time.Since(b.start) != coldPatience {
+		if e := usererr.From(err); e == nil || e.Code != usererr.Unavailable || e.RetryAfter <= 0 || time.Since(b.start) != coldPatience {
 			t.Fatalf("after %v: %#v", time.Since(b.start), err)
 		}
 		time.Sleep(4 * time.Second)
@@ -227,7 +228,7 @@ func TestColdOutageRecoversSoon(t *testing.T) {
 		b.Configure("x", spec(u))
 		time.Sleep(9900 * time.Millisecond)
 		_, err := b.Slot("x").Credentials(context.Background())
-		if e := creds.AsRetrieveError(err); e == nil || e.Code != creds.Unavailable || e.RetryAfter <= 0 {
+		if e := usererr.From(err); e == nil || e.Code != usererr.Unavailable || e.RetryAfter <= 0 {
 			t.Fatalf("cold outage answered %#v", err)
 		}
 		u.set(func() { u.fail = nil })
@@ -281,13 +282,13 @@ func TestSecondDenialDropsTheSet(t *testing.T) {
 		b := newBench(t)
 		b.Configure("x", spec(u))
 		b.mustRead("x")
-		u.set(func() { u.fail = &creds.RetrieveError{Code: creds.AccessDenied, Msg: "no"} })
+		u.set(func() { u.fail = &usererr.Error{Code: usererr.AccessDenied, Msg: "no"} })
 		for u.count() < 2 {
 			time.Sleep(time.Second)
 		}
 		b.mustRead("x") // one denial may be IAM that has not spread
 		time.Sleep(120 * time.Second)
-		if _, err := b.Slot("x").Credentials(context.Background()); creds.AsRetrieveError(err).Code != creds.AccessDenied {
+		if _, err := b.Slot("x").Credentials(context.Background()); usererr.From(err).Code != usererr.AccessDenied {
 			t.Errorf("two minutes after the first denial: %v", err)
 		}
 		n := u.count()
@@ -300,14 +301,14 @@ func TestSecondDenialDropsTheSet(t *testing.T) {
 
 func TestThrottledHonoursRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := &upstream{lifetime: time.Hour, fail: &creds.RetrieveError{Code: creds.Throttled, Msg: "slow", RetryAfter: 30 * time.Second}}
+		u := &upstream{lifetime: time.Hour, fail: &usererr.Error{Code: usererr.Throttled, Msg: "slow", RetryAfter: 30 * time.Second}}
 		b := newBench(t)
 		b.Configure("x", spec(u))
 		time.Sleep(time.Second)
 		for range 28 {
 			time.Sleep(time.Second)
 			_, err := b.Slot("x").Credentials(context.Background())
-			if e := creds.AsRetrieveError(err); e.Code != creds.Throttled || e.RetryAfter <= 0 {
+			if e := usererr.From(err); e.Code != usererr.Throttled || e.RetryAfter <= 0 {
 				t.Fatal(err)
 			}
 		}
@@ -320,14 +321,14 @@ func TestThrottledHonoursRetryAfter(t *testing.T) {
 func TestLoginNeededHealsOnceTheFileChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var signedIn atomic.Bool
-		u := &upstream{lifetime: time.Hour, fail: &creds.RetrieveError{Code: creds.LoginRequired, Msg: "signed out", Hint: "aws sso login", Changed: signedIn.Load}}
+		u := &upstream{lifetime: time.Hour, fail: &usererr.Error{Code: usererr.LoginRequired, Msg: "signed out", Hint: "aws sso login", Changed: signedIn.Load}}
 		b := newBench(t)
 		b.Configure("x", spec(u))
 		time.Sleep(10 * time.Minute)
 		if n := u.count(); n > 5 {
 			t.Errorf("%d attempts while nobody signed in", n)
 		}
-		if v := b.Slot("x").Snapshot(); v.Failure == nil || v.Failure.Code != creds.LoginRequired || v.Failure.Hint == "" {
+		if v := b.Slot("x").Snapshot(); v.Failure == nil || v.Failure.Code != usererr.LoginRequired || v.Failure.Hint == "" {
 			t.Errorf("status %+v", v.Failure)
 		}
 		u.set(func() { u.fail = nil })
@@ -349,7 +350,7 @@ func TestLoginNeededAheadOfTime(t *testing.T) {
 		b.Configure("x", spec(u))
 		b.mustRead("x")
 		u.set(func() {
-			u.fail = &creds.RetrieveError{Code: creds.LoginRequired, Msg: "signed out", Changed: signedIn.Load}
+			u.fail = &usererr.Error{Code: usererr.LoginRequired, Msg: "signed out", Changed: signedIn.Load}
 		})
 		if err := b.Slot("x").Refresh(context.Background()); err == nil {
 			t.Fatal("refreshed")
@@ -474,7 +475,7 @@ func TestStaticKeysGetAnExpiryAndOutliveOutages(t *testing.T) {
 				t.Fatalf("told %v", left)
 			}
 		}
-		u.set(func() { u.fail = &creds.RetrieveError{Code: creds.NotConfigured, Msg: "gone"} })
+		u.set(func() { u.fail = &usererr.Error{Code: usererr.NotConfigured, Msg: "gone"} })
 		time.Sleep(2 * time.Hour)
 		if _, err := b.Slot("x").Credentials(context.Background()); err == nil {
 			t.Error("served two hours after the keys were taken out of the configuration")
@@ -520,7 +521,7 @@ func TestLoadKeepsWhatIsThere(t *testing.T) {
 		bad.set(func() { bad.fail, bad.lifetime = nil, time.Hour })
 		time.Sleep(3 * time.Second)
 		b.mustRead("y")
-		none := &upstream{fail: &creds.RetrieveError{Code: creds.NotConfigured, Msg: "no such profile"}}
+		none := &upstream{fail: &usererr.Error{Code: usererr.NotConfigured, Msg: "no such profile"}}
 		if _, kept, err := b.Load(context.Background(), "z", spec(none)); err == nil || kept || b.Slot("z") != nil {
 			t.Fatalf("kept %v, %v", kept, err)
 		}
@@ -597,7 +598,7 @@ func TestPanickingSource(t *testing.T) {
 		b := newBench(t)
 		b.Configure("x", Spec{Source: "p", Provider: creds.ProviderFunc(func(context.Context) (creds.Credentials, error) { panic("CANARY") })})
 		_, err := b.Slot("x").Credentials(context.Background())
-		if e := creds.AsRetrieveError(err); e == nil || e.Code != creds.Internal {
+		if e := usererr.From(err); e == nil || e.Code != usererr.Internal {
 			t.Errorf("%v", err)
 		}
 	})

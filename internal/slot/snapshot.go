@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // Snapshot is what there is to tell of a slot; it holds no secret.
@@ -26,7 +27,7 @@ type Snapshot struct {
 
 // Failure is why the last attempt brought nothing.
 type Failure struct {
-	Code    creds.Code
+	Code    usererr.Code
 	Msg     string
 	Hint    string
 	MFA     string // the device whose code is asked for; "" for none

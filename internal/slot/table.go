@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // Default is the name of the default slot.
@@ -39,9 +40,9 @@ type Config struct {
 type Event struct {
 	Slot    string
 	Spec    Spec
-	Held    *Held                // what the slot holds because of it; nil when it failed
-	Err     *creds.RetrieveError // nil when it succeeded
-	InARow  int                  // failures in a row, this one included
+	Held    *Held          // what the slot holds because of it; nil when it failed
+	Err     *usererr.Error // nil when it succeeded
+	InARow  int            // failures in a row, this one included
 	Took    time.Duration
 	Fetched bool // upstream was asked; false: the store knew
 }
@@ -240,7 +241,7 @@ func (t *Table) Load(ctx context.Context, name string, spec Spec) (s *Slot, kept
 		case <-f.done:
 			refused = f.err
 		case <-ctx.Done():
-			refused = creds.AsRetrieveError(ctx.Err())
+			refused = usererr.From(ctx.Err())
 		}
 	}
 	if refused == nil {
@@ -251,7 +252,7 @@ func (t *Table) Load(ctx context.Context, name string, spec Spec) (s *Slot, kept
 		return s, true, nil
 	}
 	// A failure that names nothing to watch for a sign-in needs a person each time.
-	mayPass := refused.Code == creds.Unavailable || refused.Code == creds.Throttled || refused.Code == creds.LoginRequired && refused.Changed != nil
+	mayPass := refused.Code == usererr.Unavailable || refused.Code == usererr.Throttled || refused.Code == usererr.LoginRequired && refused.Changed != nil
 	if mayPass {
 		_, kept = t.named.swap(name, s, func(old *Slot) bool { return old == nil || !old.holds() })
 	}
@@ -310,6 +311,6 @@ func (s *Slot) Refresh(ctx context.Context) error {
 		}
 		return nil
 	case <-ctx.Done():
-		return creds.AsRetrieveError(ctx.Err())
+		return usererr.From(ctx.Err())
 	}
 }

@@ -1,9 +1,8 @@
 package slot
 
 import (
+	"rolecall/internal/usererr"
 	"time"
-
-	"rolecall/internal/creds"
 )
 
 // tick is the loop's look at a slot: it starts a refresh that is due, drops
@@ -48,7 +47,7 @@ func (s *Slot) tick(now Moment) time.Duration {
 
 // causeGone looks, at most once a second, whether what made the last attempt
 // fail has changed, e.g. whether somebody has signed in.
-func (s *Slot) causeGone(last *creds.RetrieveError, now Moment) bool {
+func (s *Slot) causeGone(last *usererr.Error, now Moment) bool {
 	s.mu.Lock()
 	if now.Boot-s.looked.Boot < loginRecheck {
 		s.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // answers are what programs and services might say instead of credentials.
@@ -35,7 +36,7 @@ func judged(t *testing.T, text []byte, c creds.Credentials, err error) {
 		}
 		return
 	}
-	var e *creds.RetrieveError
+	var e *usererr.Error
 	if !errors.As(err, &e) || e.Code == "" || e.Msg == "" {
 		t.Fatalf("%q: %#v", text, err)
 	}

@@ -6,9 +6,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"rolecall/internal/usererr"
 	"time"
-
-	"rolecall/internal/creds"
 )
 
 // asker asks the services on or beside this machine for a few bytes: by no
@@ -110,6 +109,6 @@ func pause(n int, a *answer, r float64) time.Duration {
 }
 
 // unanswered is the error for a question that had no answer.
-func unanswered(what string, err error) *creds.RetrieveError {
+func unanswered(what string, err error) *usererr.Error {
 	return operation{name: what}.failed(err, &exchange{err: err})
 }

@@ -14,6 +14,7 @@ import (
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // Bounds on duration_seconds. chainedLimit is what STS takes where the caller's
@@ -46,7 +47,7 @@ func (r *Resolver) assumeLink(arn string, base *link, s *awsconfig.Section, sc *
 	if s != nil {
 		v, _ := s.Get("role_arn")
 		if err := checkRoleARN(arn); err != nil {
-			return nil, r.notConfigured(at(v)+" "+creds.AsRetrieveError(err).Msg, creds.AsRetrieveError(err).Hint)
+			return nil, r.notConfigured(at(v)+" "+usererr.From(err).Msg, usererr.From(err).Hint)
 		}
 		a.label = fmt.Sprintf("profile %q", s.Name)
 		a.externalID = s.Text("external_id")
@@ -136,7 +137,7 @@ func (a *assumeRole) Retrieve(ctx context.Context) (creds.Credentials, error) {
 		return creds.Credentials{}, err
 	}
 	c, err := a.assume(ctx, session, "")
-	if err != nil && creds.AsRetrieveError(err).Code == creds.LoginRequired {
+	if err != nil && usererr.From(err).Code == usererr.LoginRequired {
 		a.r.forget(session)
 		return creds.Credentials{}, m.required(": STS says that the session with the last one has ended", made)
 	}

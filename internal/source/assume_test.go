@@ -11,6 +11,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 )
 
 // recorder is a proxy-less stand-in for STS that keeps what was asked and
@@ -96,7 +97,7 @@ func TestRoleTexts(t *testing.T) {
 			t.Errorf("%s: %+v, %+v, %v", tt.text, s, c, err)
 		}
 	}
-	g.fails("role:"+fakeaws.RoleDev+"@nobody", creds.NotConfigured, `no profile "nobody"`)
+	g.fails("role:"+fakeaws.RoleDev+"@nobody", usererr.NotConfigured, `no profile "nobody"`)
 }
 
 func TestAssumeRoleFromAnotherSlot(t *testing.T) {
@@ -128,15 +129,15 @@ func TestAssumeRoleFromAnotherSlot(t *testing.T) {
 	}
 
 	failing := creds.ProviderFunc(func(context.Context) (creds.Credentials, error) {
-		return creds.Credentials{}, &creds.RetrieveError{Code: creds.LoginRequired, Msg: "sign in"}
+		return creds.Credentials{}, &usererr.Error{Code: usererr.LoginRequired, Msg: "sign in"}
 	})
 	s, _ = g.r.AssumeRole(fakeaws.RoleDev, failing, "")
 	_, err = s.Provider.Retrieve(context.Background())
-	isError(t, "failing base", err, creds.LoginRequired, "sign in")
+	isError(t, "failing base", err, usererr.LoginRequired, "sign in")
 	empty := creds.ProviderFunc(func(context.Context) (creds.Credentials, error) { return creds.Credentials{}, nil })
 	s, _ = g.r.AssumeRole(fakeaws.RoleDev, empty, "")
 	_, err = s.Provider.Retrieve(context.Background())
-	isError(t, "empty base", err, creds.Unavailable, "without keys")
+	isError(t, "empty base", err, usererr.Unavailable, "without keys")
 }
 
 func TestAssumeRoleName(t *testing.T) {
@@ -186,7 +187,7 @@ func TestWebIdentityToken(t *testing.T) {
 	g.add("[profile web]\nrole_arn=arn:aws:iam::111111111111:role/web\nweb_identity_token_file=%s\n", path)
 	g.must("web")
 	g.fake.AddRole("arn:aws:iam::111111111111:role/web", fakeaws.RoleConfig{WebIdentityToken: "rotated"})
-	e := g.fails("web", creds.LoginRequired, path)
+	e := g.fails("web", usererr.LoginRequired, path)
 	if e.Changed == nil || e.Changed() {
 		t.Fatal("Changed is nil or says yes")
 	}
@@ -197,10 +198,10 @@ func TestWebIdentityToken(t *testing.T) {
 	g.must("web") // read at each Retrieve
 	for text, word := range map[string]string{"": "is empty", " \n": "is empty", strings.Repeat("x", maxTokenFile+1): "larger than 65536 bytes"} {
 		g.write("token", text)
-		g.fails("web", creds.NotConfigured, word)
+		g.fails("web", usererr.NotConfigured, word)
 	}
 	g.env["AWS_WEB_IDENTITY_TOKEN_FILE"], g.env["AWS_ROLE_ARN"] = path+"-missing", "arn:aws:iam::111111111111:role/web"
-	g.fails("default", creds.NotConfigured, "is not there")
+	g.fails("default", usererr.NotConfigured, "is not there")
 	g.write("token-missing", "rotated")
 	if c := g.must("default"); c.RoleARN != "arn:aws:iam::111111111111:role/web" || c.Remaining(time.Now()) < 50*time.Minute {
 		t.Errorf("default: %+v", c.RoleARN)

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 )
 
 const canary = "CANARY7f3a"
@@ -31,7 +31,7 @@ func printed(t *testing.T, v any) string {
 		for e := err; e != nil; e = errors.Unwrap(e) {
 			fmt.Fprintf(&out, "%v %+v %#v\n", e, e, e)
 		}
-		e := creds.AsRetrieveError(err)
+		e := usererr.From(err)
 		fmt.Fprintf(&out, "%+v %s\n", *e, e.Hint)
 	}
 	return out.String()

@@ -20,6 +20,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // maxAttempts of one call. A second one heals a connection that was cut or a
@@ -67,7 +68,7 @@ func (r *Resolver) apiOptions() []func(*smithymiddleware.Stack) error {
 // httpClient is the one for AWS services, or why there is none.
 func (r *Resolver) httpClient() (*http.Client, error) {
 	if r.tlsErr != nil {
-		return nil, &creds.RetrieveError{Code: creds.NotConfigured, Msg: r.tlsErr.Error(), Hint: "correct AWS_CA_BUNDLE and start again", Err: r.tlsErr}
+		return nil, &usererr.Error{Code: usererr.NotConfigured, Msg: r.tlsErr.Error(), Hint: "correct AWS_CA_BUNDLE and start again", Err: r.tlsErr}
 	}
 	return r.aws, nil
 }

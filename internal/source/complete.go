@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // checked is p, refusing credentials that are incomplete or have ended, and
@@ -14,7 +15,7 @@ func checked(p creds.Provider, what string) creds.Provider {
 	return creds.ProviderFunc(func(ctx context.Context) (creds.Credentials, error) {
 		c, err := p.Retrieve(ctx)
 		if err != nil {
-			return creds.Credentials{}, creds.AsRetrieveError(err)
+			return creds.Credentials{}, usererr.From(err)
 		}
 		return complete(c, what)
 	})
@@ -24,13 +25,13 @@ func checked(p creds.Provider, what string) creds.Provider {
 // role's ARN tells of the identity.
 func complete(c creds.Credentials, what string) (creds.Credentials, error) {
 	if c.AccessKeyID == "" || c.SecretAccessKey.IsZero() {
-		return creds.Credentials{}, &creds.RetrieveError{Code: creds.Unavailable, Msg: what + " answered without keys"}
+		return creds.Credentials{}, &usererr.Error{Code: usererr.Unavailable, Msg: what + " answered without keys"}
 	}
 	if err := c.Check(); err != nil {
-		return creds.Credentials{}, &creds.RetrieveError{Code: creds.Unavailable, Msg: what + " answered with unusable keys: " + oneLine(err)}
+		return creds.Credentials{}, &usererr.Error{Code: usererr.Unavailable, Msg: what + " answered with unusable keys: " + oneLine(err)}
 	}
 	if c.CanExpire() && c.Lifetime(time.Now()) <= 0 {
-		return creds.Credentials{}, &creds.RetrieveError{Code: creds.Unavailable,
+		return creds.Credentials{}, &usererr.Error{Code: usererr.Unavailable,
 			Msg:  fmt.Sprintf("%s answered with keys that ended at %s", what, c.Expires.UTC().Format(time.RFC3339)),
 			Hint: "it cannot renew them now, or its clock or this machine's is wrong"}
 	}

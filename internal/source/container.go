@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 const (
@@ -52,16 +53,16 @@ func (r *Resolver) containerURL() (*url.URL, error) {
 	from, text := fullURI, r.cfg.Getenv(fullURI)
 	if relative := r.cfg.Getenv(relativeURI); relative != "" {
 		if !strings.HasPrefix(relative, "/") {
-			return nil, &creds.RetrieveError{Code: creds.NotConfigured, Msg: relativeURI + " does not begin with /", Hint: "correct it where rolecall is started"}
+			return nil, &usererr.Error{Code: usererr.NotConfigured, Msg: relativeURI + " does not begin with /", Hint: "correct it where rolecall is started"}
 		}
 		from, text = relativeURI, ecsEndpoint+relative
 	}
 	if text == "" {
-		return nil, &creds.RetrieveError{Code: creds.NotConfigured, Msg: "neither " + relativeURI + " nor " + fullURI + " is set in the environment of this process", Hint: "set it where rolecall is started, or load a profile"}
+		return nil, &usererr.Error{Code: usererr.NotConfigured, Msg: "neither " + relativeURI + " nor " + fullURI + " is set in the environment of this process", Hint: "set it where rolecall is started, or load a profile"}
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, &creds.RetrieveError{Code: creds.NotConfigured, Msg: from + " is not a URL with a host", Hint: "write http://HOST:PORT/PATH"}
+		return nil, &usererr.Error{Code: usererr.NotConfigured, Msg: from + " is not a URL with a host", Hint: "write http://HOST:PORT/PATH"}
 	}
 	return u, nil
 }
@@ -127,7 +128,7 @@ func (c *container) allowed(ctx context.Context) error {
 }
 
 func (c *container) unencrypted() error {
-	return &creds.RetrieveError{Code: creds.NotConfigured, Msg: fullURI + " would send a token unencrypted to " + c.url.Hostname(), Hint: "http:// is accepted for loopback, 169.254.170.2, 169.254.170.23 and fd00:ec2::23; use https://"}
+	return &usererr.Error{Code: usererr.NotConfigured, Msg: fullURI + " would send a token unencrypted to " + c.url.Hostname(), Hint: "http:// is accepted for loopback, 169.254.170.2, 169.254.170.23 and fd00:ec2::23; use https://"}
 }
 
 func containerAddr(a netip.Addr) bool {
@@ -143,15 +144,15 @@ func (c *container) token() (string, error) {
 		changed = fileChanged(path)
 		text, err := readSmall(path, maxTokenFile)
 		if err != nil {
-			return "", &creds.RetrieveError{Code: creds.NotConfigured, Msg: tokenFile + ": " + err.Error(), Hint: "correct the path, or the permissions of the file", Changed: changed}
+			return "", &usererr.Error{Code: usererr.NotConfigured, Msg: tokenFile + ": " + err.Error(), Hint: "correct the path, or the permissions of the file", Changed: changed}
 		}
 		from, token = path, string(text)
 	}
 	switch {
 	case strings.ContainsAny(token, "\r\n"):
-		return "", &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the authorization token in " + from + " holds a newline, which no SDK accepts", Hint: "write it without one: printf %s TOKEN > FILE", Changed: changed}
+		return "", &usererr.Error{Code: usererr.NotConfigured, Msg: "the authorization token in " + from + " holds a newline, which no SDK accepts", Hint: "write it without one: printf %s TOKEN > FILE", Changed: changed}
 	case strings.ContainsFunc(token, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
-		return "", &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the authorization token in " + from + " holds a control character, which no header may", Hint: "write the bare token", Changed: changed}
+		return "", &usererr.Error{Code: usererr.NotConfigured, Msg: "the authorization token in " + from + " holds a control character, which no header may", Hint: "write the bare token", Changed: changed}
 	}
 	return token, nil
 }

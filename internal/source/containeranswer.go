@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // containerAnswer is the document of the endpoint (SDKs and Tools Reference
@@ -75,18 +76,18 @@ func (c *container) unanswered(err error) error {
 // refused is the error for an answer other than 200; authorized says that a
 // token was sent.
 func (c *container) refused(a *answer, authorized bool) error {
-	e := &creds.RetrieveError{Code: creds.Unavailable, Msg: fmt.Sprintf("%s answered with status %d", c.name(), a.status), RetryAfter: a.retryAfter,
+	e := &usererr.Error{Code: usererr.Unavailable, Msg: fmt.Sprintf("%s answered with status %d", c.name(), a.status), RetryAfter: a.retryAfter,
 		Err: &callError{operation: c.name(), status: a.status}}
 	switch {
 	case a.status == http.StatusTooManyRequests:
-		e.Code, e.Msg, e.Hint = creds.Throttled, c.name()+" refused: too many requests (status 429)", "too much asks it: let programs get their credentials from rolecall"
+		e.Code, e.Msg, e.Hint = usererr.Throttled, c.name()+" refused: too many requests (status 429)", "too much asks it: let programs get their credentials from rolecall"
 	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
-		e.Code, e.Hint = creds.AccessDenied, "it refuses the token: look at "+tokenFile+" and "+tokenVar
+		e.Code, e.Hint = usererr.AccessDenied, "it refuses the token: look at "+tokenFile+" and "+tokenVar
 		if !authorized {
 			e.Hint = "no token was sent: set " + tokenFile + " or " + tokenVar
 		}
 	case a.status == http.StatusBadRequest || a.status == http.StatusNotFound:
-		e.Code, e.Hint = creds.NotConfigured, "look at "+relativeURI+" and "+fullURI
+		e.Code, e.Hint = usererr.NotConfigured, "look at "+relativeURI+" and "+fullURI
 	case a.status >= 300 && a.status < 400:
 		e.Msg = fmt.Sprintf("%s answered with a redirect (status %d), which is not followed", c.name(), a.status)
 		e.Hint = "write the URL that it leads to into " + fullURI
@@ -95,7 +96,7 @@ func (c *container) refused(a *answer, authorized bool) error {
 	default:
 		e.Hint = hintEndpoint
 	}
-	if e.Code != creds.Throttled && e.Code != creds.Unavailable {
+	if e.Code != usererr.Throttled && e.Code != usererr.Unavailable {
 		e.RetryAfter = 0
 	}
 	return e

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 )
 
 // TestContainerRules has an entry for each rule of a client of the container
@@ -34,10 +34,10 @@ func TestContainerRules(t *testing.T) {
 				t.Errorf("%v, %v", u, err)
 			}
 			g.env[relativeURI] = "x"
-			g.fails("container", creds.NotConfigured, "does not begin with /")
+			g.fails("container", usererr.NotConfigured, "does not begin with /")
 			delete(g.env, relativeURI)
 			delete(g.env, fullURI)
-			g.fails("container", creds.NotConfigured, relativeURI, fullURI)
+			g.fails("container", usererr.NotConfigured, relativeURI, fullURI)
 		}},
 		{"the token's file goes before the token, and is read for each request; nothing is added to it", func(t *testing.T, g *rig) {
 			w := newWire(t, g, good)
@@ -61,12 +61,12 @@ func TestContainerRules(t *testing.T) {
 			w := newWire(t, g, good)
 			for _, text := range []string{"CANARY\n", "CANARY\r\nX-Other: 1", "\rCANARY"} {
 				g.env[tokenVar] = text
-				if e := g.fails("container", creds.NotConfigured, "holds a newline", "printf %s TOKEN > FILE"); strings.Contains(e.Msg, "CANARY") {
+				if e := g.fails("container", usererr.NotConfigured, "holds a newline", "printf %s TOKEN > FILE"); strings.Contains(e.Msg, "CANARY") {
 					t.Error(e.Msg)
 				}
 			}
 			g.env[tokenVar] = "CANARY\x00"
-			g.fails("container", creds.NotConfigured, "control character")
+			g.fails("container", usererr.NotConfigured, "control character")
 			wants(t, w)
 		}},
 		{"plain HTTP reaches loopback (also by name) and the link-local services only, https any host", func(t *testing.T, g *rig) {
@@ -75,7 +75,7 @@ func TestContainerRules(t *testing.T) {
 			g.must("container")
 			for _, host := range []string{"10.0.0.1", "0.0.0.0", "[::2]"} /* TestContainerAddresses has the others, which are not to be asked */ {
 				g.env[fullURI] = "http://" + host + "/x"
-				g.fails("container", creds.NotConfigured, "unencrypted", "use https://")
+				g.fails("container", usererr.NotConfigured, "unencrypted", "use https://")
 			}
 			u, _ := url.Parse("https://credentials.invalid/x")
 			if err := (&container{url: u}).allowed(t.Context()); err != nil {
@@ -90,7 +90,7 @@ func TestContainerRules(t *testing.T) {
 				t.Error(err)
 			}
 			u, _ := url.Parse(w.URL)
-			isError(t, "elsewhere", (&container{r: g.r, url: u}).unanswered(err), creds.NotConfigured, "unencrypted")
+			isError(t, "elsewhere", (&container{r: g.r, url: u}).unanswered(err), usererr.NotConfigured, "unencrypted")
 			wants(t, w)
 		}},
 		{"429, 5xx and broken connections are tried three times with pauses, nothing else is", func(t *testing.T, g *rig) {

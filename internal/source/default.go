@@ -5,6 +5,7 @@ import (
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // defaultLink is the chain of the AWS SDK for Go: the first of these that is
@@ -62,8 +63,8 @@ func hinted(p creds.Provider, hint string) creds.Provider {
 		if err == nil {
 			return c, nil
 		}
-		e := *creds.AsRetrieveError(err)
-		if e.Code == creds.Unavailable || e.Hint == "" {
+		e := *usererr.From(err)
+		if e.Code == usererr.Unavailable || e.Hint == "" {
 			e.Hint = hint
 		}
 		return creds.Credentials{}, &e

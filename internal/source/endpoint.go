@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"rolecall/internal/awsconfig"
-	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // service is where one AWS service is asked.
@@ -191,8 +191,8 @@ func validRegion(region string) bool {
 func at(v awsconfig.Value) string { return fmt.Sprintf("%s:%d:", v.File, v.Line) }
 
 // notConfigured is an error that ends when the AWS files change.
-func (r *Resolver) notConfigured(msg, hint string) *creds.RetrieveError {
-	return &creds.RetrieveError{Code: creds.NotConfigured, Msg: msg, Hint: hint, Changed: r.filesChanged()}
+func (r *Resolver) notConfigured(msg, hint string) *usererr.Error {
+	return &usererr.Error{Code: usererr.NotConfigured, Msg: msg, Hint: hint, Changed: r.filesChanged()}
 }
 
 // filesChanged says later whether the AWS files are others than now.

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // operation is one call to an upstream, for the words of its failure.
@@ -23,7 +24,7 @@ type operation struct {
 
 	loginHint  string      // the command to type when a person must sign in
 	deniedHint string      // what to look at when the upstream refuses
-	changed    func() bool // for login_required, see creds.RetrieveError
+	changed    func() bool // for login_required, see usererr.Error
 }
 
 // callError is what is kept of an SDK's error: enough for errors.Is and logs,
@@ -42,32 +43,32 @@ func (e *callError) Error() string {
 func (e *callError) Unwrap() error { return e.cause }
 
 // failed maps an SDK's error to ours.
-func (op operation) failed(err error, seen *exchange) *creds.RetrieveError {
-	var own *creds.RetrieveError
+func (op operation) failed(err error, seen *exchange) *usererr.Error {
+	var own *usererr.Error
 	if errors.As(err, &own) {
 		return own
 	}
 	status, retryAfter, connErr := seen.last()
 	code := apiCode(err)
 	err = errors.Join(err, connErr) // some SDK errors hide their cause
-	e := &creds.RetrieveError{Err: &callError{op.name, code, status, contextError(err)}, RetryAfter: retryAfter}
+	e := &usererr.Error{Err: &callError{op.name, code, status, contextError(err)}, RetryAfter: retryAfter}
 	e.Code = codeOf(code, status)
-	if e.Code != creds.Throttled && e.Code != creds.Unavailable {
+	if e.Code != usererr.Throttled && e.Code != usererr.Unavailable {
 		e.RetryAfter = 0
 	}
 	switch {
 	case contextError(err) != nil || isTimeout(err):
-		e.Code, e.Msg = creds.Unavailable, op.name+" was not answered in time"
+		e.Code, e.Msg = usererr.Unavailable, op.name+" was not answered in time"
 		if errors.Is(err, context.Canceled) {
 			e.Msg = op.name + " was cancelled"
 		}
 	case errors.Is(err, errTooLarge):
-		e.Code, e.Msg = creds.Unavailable, op.name+" was answered with more than 64 KiB"
+		e.Code, e.Msg = usererr.Unavailable, op.name+" was answered with more than 64 KiB"
 	case status == 0:
-		e.Code, e.Msg = creds.Unavailable, op.name+" was not answered: "+networkWords(err)
+		e.Code, e.Msg = usererr.Unavailable, op.name+" was not answered: "+networkWords(err)
 	case status >= 300 && status < 400:
-		e.Code, e.Msg = creds.Unavailable, fmt.Sprintf("%s was answered with a redirect (status %d), which is not followed", op.name, status)
-	case e.Code == creds.Throttled:
+		e.Code, e.Msg = usererr.Unavailable, fmt.Sprintf("%s was answered with a redirect (status %d), which is not followed", op.name, status)
+	case e.Code == usererr.Throttled:
 		e.Msg = op.name + " was refused: too many requests"
 	case code == "" || status < 300:
 		e.Msg = fmt.Sprintf("%s was answered with something that is no answer of AWS (status %d)", op.name, status)
@@ -75,11 +76,11 @@ func (op operation) failed(err error, seen *exchange) *creds.RetrieveError {
 		e.Msg = op.refusal(err, code, status)
 	}
 	switch e.Code {
-	case creds.LoginRequired:
+	case usererr.LoginRequired:
 		e.Hint, e.Changed = op.loginHint, op.changed
-	case creds.AccessDenied:
+	case usererr.AccessDenied:
 		e.Hint = op.deniedHint
-	case creds.NotConfigured:
+	case usererr.NotConfigured:
 		e.Changed = op.changed
 	}
 	return e
@@ -183,30 +184,30 @@ func throttling(code string) bool {
 }
 
 // codeOf says what kind of failure an AWS code and an HTTP status are.
-func codeOf(code string, status int) creds.Code {
+func codeOf(code string, status int) usererr.Code {
 	if throttling(code) || status == 429 {
-		return creds.Throttled
+		return usererr.Throttled
 	}
 	switch code {
 	case "ExpiredToken", "ExpiredTokenException", "UnauthorizedException", "InvalidGrantException", "InvalidClientException",
 		"UnauthorizedClientException", "InvalidIdentityToken", "TokenRefreshRequired":
-		return creds.LoginRequired
+		return usererr.LoginRequired
 	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "InvalidClientTokenId", "UnrecognizedClientException",
 		"SignatureDoesNotMatch", "IncompleteSignature", "IncompleteSignatureException", "MissingAuthenticationToken", "AuthFailure",
 		"ForbiddenException", "IDPRejectedClaim", "OptInRequired", "NotAuthorized", "InvalidSignatureException",
 		"RegionDisabledException", "ResourceNotFoundException", "NoSuchEntity":
-		return creds.AccessDenied
+		return usererr.AccessDenied
 	case "ValidationError", "ValidationException", "InvalidRequestException", "InvalidParameterValue", "MalformedPolicyDocument",
 		"PackedPolicyTooLarge", "InvalidRequestRegionException":
-		return creds.NotConfigured
+		return usererr.NotConfigured
 	}
 	switch {
 	case code != "" && status == 401:
-		return creds.LoginRequired
+		return usererr.LoginRequired
 	case code != "" && status == 403:
-		return creds.AccessDenied
+		return usererr.AccessDenied
 	}
-	return creds.Unavailable
+	return usererr.Unavailable
 }
 
 func contextError(err error) error {

@@ -14,6 +14,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 )
 
 func TestSTSFailures(t *testing.T) {
@@ -21,32 +22,32 @@ func TestSTSFailures(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		fault fakeaws.Fault
-		code  creds.Code
+		code  usererr.Code
 		word  string
 		calls int
 	}{
-		{"access denied", fakeaws.Fault{Status: 403, Code: "AccessDenied", Message: "User: x is not authorized"}, creds.AccessDenied, "not authorized", 1},
-		{"unknown key", fakeaws.Fault{Status: 403, Code: "InvalidClientTokenId"}, creds.AccessDenied, "InvalidClientTokenId", 1},
-		{"wrong secret", fakeaws.Fault{Status: 403, Code: "SignatureDoesNotMatch"}, creds.AccessDenied, "SignatureDoesNotMatch", 1},
-		{"expired base", fakeaws.Fault{Status: 403, Code: "ExpiredToken"}, creds.LoginRequired, "ExpiredToken", 1},
-		{"bad request", fakeaws.Fault{Status: 400, Code: "ValidationError"}, creds.NotConfigured, "ValidationError", 1},
-		{"throttled", fakeaws.Fault{Status: 400, Code: "Throttling", RetryAfter: 30 * time.Second}, creds.Throttled, "too many requests", 1},
-		{"429", fakeaws.Fault{Status: 429}, creds.Throttled, "too many requests", 1},
-		{"slow down", fakeaws.Fault{Status: 503, Code: "SlowDown"}, creds.Throttled, "too many requests", 1},
-		{"500", fakeaws.Fault{Status: 500, Code: "InternalFailure"}, creds.Unavailable, "InternalFailure", 2},
-		{"503", fakeaws.Fault{Status: 503, Code: "ServiceUnavailable"}, creds.Unavailable, "ServiceUnavailable", 2},
-		{"503 with a wish", fakeaws.Fault{Status: 503, Code: "ServiceUnavailable", RetryAfter: 20 * time.Second}, creds.Unavailable, "ServiceUnavailable", 1},
-		{"odd code", fakeaws.Fault{Status: 400, Code: "Odd<b>\u202e"}, creds.Unavailable, "", 1},
-		{"reset", fakeaws.Fault{Reset: true}, creds.Unavailable, "not answered", 2},
-		{"redirect", fakeaws.Fault{Redirect: "http://127.0.0.1:1/"}, creds.Unavailable, "redirect (status 302)", 1},
-		{"html", fakeaws.Fault{Body: []byte("<html>CANARY</html>")}, creds.Unavailable, "", 1},
-		{"html error", fakeaws.Fault{Status: 403, Body: []byte("<html>CANARY</html>")}, creds.Unavailable, "no answer of AWS (status 403)", 1},
-		{"empty body", fakeaws.Fault{Body: []byte{}}, creds.Unavailable, "", 1},
-		{"json", fakeaws.Fault{Body: []byte(`{"AccessKeyId":"CANARY"}`), ContentType: "application/json"}, creds.Unavailable, "", 1},
-		{"too large", fakeaws.Fault{Body: bytes.Repeat([]byte("<!-- CANARY -->"), 10_000)}, creds.Unavailable, "more than 64 KiB", 1},
-		{"truncated", fakeaws.Fault{Truncate: true}, creds.Unavailable, "", 1},
-		{"empty keys", fakeaws.Fault{EmptyKeys: true}, creds.Unavailable, "without keys", 1},
-		{"expired keys", fakeaws.Fault{Expired: true}, creds.Unavailable, "keys that ended at", 1},
+		{"access denied", fakeaws.Fault{Status: 403, Code: "AccessDenied", Message: "User: x is not authorized"}, usererr.AccessDenied, "not authorized", 1},
+		{"unknown key", fakeaws.Fault{Status: 403, Code: "InvalidClientTokenId"}, usererr.AccessDenied, "InvalidClientTokenId", 1},
+		{"wrong secret", fakeaws.Fault{Status: 403, Code: "SignatureDoesNotMatch"}, usererr.AccessDenied, "SignatureDoesNotMatch", 1},
+		{"expired base", fakeaws.Fault{Status: 403, Code: "ExpiredToken"}, usererr.LoginRequired, "ExpiredToken", 1},
+		{"bad request", fakeaws.Fault{Status: 400, Code: "ValidationError"}, usererr.NotConfigured, "ValidationError", 1},
+		{"throttled", fakeaws.Fault{Status: 400, Code: "Throttling", RetryAfter: 30 * time.Second}, usererr.Throttled, "too many requests", 1},
+		{"429", fakeaws.Fault{Status: 429}, usererr.Throttled, "too many requests", 1},
+		{"slow down", fakeaws.Fault{Status: 503, Code: "SlowDown"}, usererr.Throttled, "too many requests", 1},
+		{"500", fakeaws.Fault{Status: 500, Code: "InternalFailure"}, usererr.Unavailable, "InternalFailure", 2},
+		{"503", fakeaws.Fault{Status: 503, Code: "ServiceUnavailable"}, usererr.Unavailable, "ServiceUnavailable", 2},
+		{"503 with a wish", fakeaws.Fault{Status: 503, Code: "ServiceUnavailable", RetryAfter: 20 * time.Second}, usererr.Unavailable, "ServiceUnavailable", 1},
+		{"odd code", fakeaws.Fault{Status: 400, Code: "Odd<b>\u202e"}, usererr.Unavailable, "", 1},
+		{"reset", fakeaws.Fault{Reset: true}, usererr.Unavailable, "not answered", 2},
+		{"redirect", fakeaws.Fault{Redirect: "http://127.0.0.1:1/"}, usererr.Unavailable, "redirect (status 302)", 1},
+		{"html", fakeaws.Fault{Body: []byte("<html>CANARY</html>")}, usererr.Unavailable, "", 1},
+		{"html error", fakeaws.Fault{Status: 403, Body: []byte("<html>CANARY</html>")}, usererr.Unavailable, "no answer of AWS (status 403)", 1},
+		{"empty body", fakeaws.Fault{Body: []byte{}}, usererr.Unavailable, "", 1},
+		{"json", fakeaws.Fault{Body: []byte(`{"AccessKeyId":"CANARY"}`), ContentType: "application/json"}, usererr.Unavailable, "", 1},
+		{"too large", fakeaws.Fault{Body: bytes.Repeat([]byte("<!-- CANARY -->"), 10_000)}, usererr.Unavailable, "more than 64 KiB", 1},
+		{"truncated", fakeaws.Fault{Truncate: true}, usererr.Unavailable, "", 1},
+		{"empty keys", fakeaws.Fault{EmptyKeys: true}, usererr.Unavailable, "without keys", 1},
+		{"expired keys", fakeaws.Fault{Expired: true}, usererr.Unavailable, "keys that ended at", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := newRig(t, fakeaws.Config{})
@@ -62,7 +63,7 @@ func TestSTSFailures(t *testing.T) {
 			if n := g.fake.Calls(op); n != tt.calls {
 				t.Errorf("%d calls, want %d", n, tt.calls)
 			}
-			if tt.code.NeedsPerson() && e.Hint == "" && tt.code != creds.NotConfigured {
+			if tt.code.NeedsPerson() && e.Hint == "" && tt.code != usererr.NotConfigured {
 				t.Errorf("no hint with %q", e.Msg)
 			}
 			g.fake.ClearFaults()
@@ -102,11 +103,11 @@ func TestNobodyThere(t *testing.T) {
 	g.env["AWS_ENDPOINT_URL"], g.env["AWS_ENDPOINT_URL_STS"], g.env["AWS_ENDPOINT_URL_SSO"] = url, "", ""
 	g.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"], g.env["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = url, url+"/x"
 	for _, text := range []string{"dev", "sso-dev", "imds", "container"} {
-		g.fails(text, creds.Unavailable, "connection was refused")
+		g.fails(text, usererr.Unavailable, "connection was refused")
 	}
 	// A server that does not speak TLS.
 	g.env["AWS_ENDPOINT_URL"] = strings.Replace(g.fake.URL(), "http:", "https:", 1)
-	g.fails("dev", creds.Unavailable, "not answered")
+	g.fails("dev", usererr.Unavailable, "not answered")
 }
 
 // TestDeadline: the caller's end is obeyed at once, and an upstream that hangs
@@ -125,7 +126,7 @@ func TestDeadline(t *testing.T) {
 			start := time.Now()
 			_, err = s.Provider.Retrieve(ctx)
 			cancel()
-			isError(t, text, err, creds.Unavailable, map[bool]string{true: "timed out", false: "not answered in time"}[text == "imds"])
+			isError(t, text, err, usererr.Unavailable, map[bool]string{true: "timed out", false: "not answered in time"}[text == "imds"])
 			if took := time.Since(start); took > 3*time.Second {
 				t.Errorf("%s took %v", text, took)
 			}
@@ -138,7 +139,7 @@ func TestHangIsGivenUp(t *testing.T) {
 	g := newRig(t, fakeaws.Config{})
 	g.fake.Script(fakeaws.Fault{Match: "sts:AssumeRole", Hang: true})
 	start := time.Now()
-	g.fails("dev", creds.Unavailable, "not answered in time")
+	g.fails("dev", usererr.Unavailable, "not answered in time")
 	if took := time.Since(start); took > callTimeout+time.Second {
 		t.Errorf("took %v", took)
 	}

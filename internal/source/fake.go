@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // fakeOptions are those of the built-in source, e.g.
@@ -19,7 +20,7 @@ type fakeOptions struct {
 	lifetime time.Duration // 0: the keys never end
 	account  string
 	role     string
-	fail     creds.Code    // "": it works
+	fail     usererr.Code  // "": it works
 	delay    time.Duration // before it answers
 }
 
@@ -50,9 +51,9 @@ func parseFake(text string) (fakeOptions, error) {
 		case "role":
 			o.role, ok = value, validRoleName(value) && !strings.Contains(value, "/")
 		case "fail":
-			o.fail = creds.Code(value)
+			o.fail = usererr.Code(value)
 			switch o.fail {
-			case creds.LoginRequired, creds.AccessDenied, creds.NotConfigured, creds.Throttled, creds.Unavailable, creds.Internal:
+			case usererr.LoginRequired, usererr.AccessDenied, usererr.NotConfigured, usererr.Throttled, usererr.Unavailable, usererr.Internal:
 				ok = true
 			}
 		}
@@ -77,11 +78,11 @@ func (r *Resolver) fakeLink(text string) (*link, error) {
 			select {
 			case <-timer.C:
 			case <-ctx.Done():
-				return creds.Credentials{}, creds.AsRetrieveError(ctx.Err())
+				return creds.Credentials{}, usererr.From(ctx.Err())
 			}
 		}
 		if o.fail != "" {
-			return creds.Credentials{}, &creds.RetrieveError{Code: o.fail, Msg: "the fake source fails as it was told (" + string(o.fail) + ")", Hint: "load it without fail="}
+			return creds.Credentials{}, &usererr.Error{Code: o.fail, Msg: "the fake source fails as it was told (" + string(o.fail) + ")", Hint: "load it without fail="}
 		}
 		return r.fakeKeys(o), nil
 	})

@@ -18,7 +18,7 @@ type Identity struct {
 
 // CallerIdentity asks STS, at the endpoint that s's profile and the environment
 // name, whose c are. Every principal may ask that. Errors are
-// *creds.RetrieveError.
+// *usererr.Error.
 func (r *Resolver) CallerIdentity(ctx context.Context, s *Source, c creds.Credentials) (Identity, error) {
 	var sc *scope
 	if s.Profile != "" {

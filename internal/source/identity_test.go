@@ -7,6 +7,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 )
 
 func TestCallerIdentity(t *testing.T) {
@@ -31,7 +32,7 @@ func TestCallerIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = g.r.CallerIdentity(context.Background(), s, creds.Credentials{AccessKeyID: "AKIANOBODYNOBODYNOBO", SecretAccessKey: creds.NewSecret("CANARY")})
-	if e := creds.AsRetrieveError(err); err == nil || e.Code != creds.AccessDenied || !strings.Contains(e.Msg, "InvalidClientTokenId") || strings.Contains(e.Msg, "CANARY") {
+	if e := usererr.From(err); err == nil || e.Code != usererr.AccessDenied || !strings.Contains(e.Msg, "InvalidClientTokenId") || strings.Contains(e.Msg, "CANARY") {
 		t.Errorf("keys of nobody: %v", err)
 	}
 }

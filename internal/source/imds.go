@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 const (
@@ -50,7 +51,7 @@ func (r *Resolver) notSelf(u *url.URL) error {
 	if r.cfg.Self == nil || !r.cfg.Self(hostPort(u)) {
 		return nil
 	}
-	return &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the source " + u.Host + " is this daemon itself", Hint: "start rolecall without its own AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_EC2_METADATA_SERVICE_ENDPOINT, or load a profile"}
+	return &usererr.Error{Code: usererr.NotConfigured, Msg: "the source " + u.Host + " is this daemon itself", Hint: "start rolecall without its own AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_EC2_METADATA_SERVICE_ENDPOINT, or load a profile"}
 }
 
 // hostPort is the URL's host with its port, also where that is the usual one.

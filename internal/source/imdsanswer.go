@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // parseIMDSRole is the name in the first line of the list.
@@ -34,7 +35,7 @@ func (i *instance) parse(text []byte) (creds.Credentials, error) {
 	}
 	switch {
 	case a.Code == "AssumeRoleUnauthorizedAccess":
-		return creds.Credentials{}, &creds.RetrieveError{Code: creds.AccessDenied, Msg: "EC2 may not assume the instance's role (AssumeRoleUnauthorizedAccess)", Hint: "let ec2.amazonaws.com assume the role in its trust policy"}
+		return creds.Credentials{}, &usererr.Error{Code: usererr.AccessDenied, Msg: "EC2 may not assume the instance's role (AssumeRoleUnauthorizedAccess)", Hint: "let ec2.amazonaws.com assume the role in its trust policy"}
 	case a.Code != "" && !strings.EqualFold(a.Code, "Success"):
 		return creds.Credentials{}, unavailable(name+" has no credentials: "+safeCode(a.Code), "look at the role and the instance profile: `aws iam get-instance-profile --instance-profile-name NAME`")
 	case a.AccessKeyID == "" || a.SecretAccessKey == "" || a.Token == "" || a.Expiration.IsZero():

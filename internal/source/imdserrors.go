@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-
-	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // question is one of the three that the metadata service is asked.
@@ -28,7 +27,7 @@ const (
 )
 
 // unanswered is the error for a question without an answer.
-func (i *instance) unanswered(q question, err error) *creds.RetrieveError {
+func (i *instance) unanswered(q question, err error) *usererr.Error {
 	what := string(q) + " the instance metadata service at " + i.set.host
 	e := unanswered(what, err)
 	switch {
@@ -47,19 +46,19 @@ func (i *instance) unanswered(q question, err error) *creds.RetrieveError {
 }
 
 // refused is the error for an answer with a status other than 200.
-func (in *visit) refused(q question, a *answer) *creds.RetrieveError {
+func (in *visit) refused(q question, a *answer) *usererr.Error {
 	name := "the instance metadata service at " + in.set.host
 	status := fmt.Sprintf(" (status %d)", a.status)
-	e := &creds.RetrieveError{Code: creds.NotConfigured, Err: &callError{operation: string(q) + " " + name, status: a.status}}
+	e := &usererr.Error{Code: usererr.NotConfigured, Err: &callError{operation: string(q) + " " + name, status: a.status}}
 	switch {
 	case a.status == http.StatusTooManyRequests:
-		e.Code, e.RetryAfter = creds.Throttled, a.retryAfter
+		e.Code, e.RetryAfter = usererr.Throttled, a.retryAfter
 		e.Msg, e.Hint = name+" refused: too many requests", hintThrottled
 	case a.status >= 500:
-		e.Code, e.RetryAfter = creds.Unavailable, a.retryAfter
+		e.Code, e.RetryAfter = usererr.Unavailable, a.retryAfter
 		e.Msg, e.Hint = string(q)+" "+name+" failed"+status, hintItsOwn
 	case a.status < 400:
-		e.Code, e.Hint = creds.Unavailable, hintOther
+		e.Code, e.Hint = usererr.Unavailable, hintOther
 		e.Msg = fmt.Sprintf("%s %s was answered with status %d", q, name, a.status)
 		if a.status >= 300 {
 			e.Msg = name + " answered with a redirect" + status + ", which is not followed"
@@ -69,26 +68,26 @@ func (in *visit) refused(q question, a *answer) *creds.RetrieveError {
 	case a.status == http.StatusUnauthorized && in.v1:
 		e.Msg, e.Hint = name+" wants IMDSv2"+status+" but gives out no tokens", "look for a proxy or firewall that refuses PUT requests"
 	case a.status == http.StatusUnauthorized:
-		e.Code = creds.Unavailable
+		e.Code = usererr.Unavailable
 		e.Msg, e.Hint = name+" refuses the tokens that it gives out"+status, hintOther
 	case a.status == http.StatusForbidden:
 		e.Msg, e.Hint = name+" is switched off for this instance"+status, hintSwitchedOn
 	case a.status == http.StatusNotFound && in.set.role != "":
 		e.Msg, e.Hint = fmt.Sprintf("%s has no role %s%s, which %s names", name, in.set.role, status, in.set.roleFrom), "unset it to use the instance's own"
 	case a.status == http.StatusNotFound && q == askDocument:
-		e.Code = creds.Unavailable
+		e.Code = usererr.Unavailable
 		e.Msg, e.Hint = name+" names a role and does not have it"+status, "is the instance profile being exchanged? `aws ec2 describe-iam-instance-profile-associations` tells"
 	case a.status == http.StatusNotFound:
 		e.Msg, e.Hint = "the instance has no role: "+name+" names none"+status, "attach an instance profile to the instance"
 	default:
-		e.Code = creds.Unavailable
+		e.Code = usererr.Unavailable
 		e.Msg, e.Hint = string(q)+" "+name+" was refused"+status, hintOther
 	}
 	return e
 }
 
 // noToken words e for a token that was refused with a 4xx.
-func (in *visit) noToken(e *creds.RetrieveError, status int) {
+func (in *visit) noToken(e *usererr.Error, status int) {
 	name := "the instance metadata service at " + in.set.host
 	v1 := "IMDSv1 is not asked unless " + imdsV1Disabled + "=false allows it"
 	if in.set.v1From != "" {
@@ -104,7 +103,7 @@ func (in *visit) noToken(e *creds.RetrieveError, status int) {
 	case http.StatusBadRequest:
 		e.Msg, e.Hint = name+" does not understand the token request (status 400)", hintOther
 	default:
-		e.Code = creds.Unavailable
+		e.Code = usererr.Unavailable
 		e.Msg, e.Hint = fmt.Sprintf("%s %s was refused (status %d)", askToken, name, status), hintOther
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 )
 
 // wire is a service whose every answer is written by the test.
@@ -123,7 +124,7 @@ func TestInstanceRules(t *testing.T) {
 			w := newWire(t, g, imdsAnswers(nil))
 			for _, text := range []string{"true", "TRUE", "True"} {
 				g.env[imdsDisabled] = text
-				g.fails("imds", creds.NotConfigured, imdsDisabled)
+				g.fails("imds", usererr.NotConfigured, imdsDisabled)
 			}
 			wants(t, w)
 			for _, text := range []string{"false", "0", "no", ""} { // none of which the SDKs but JavaScript's take for true
@@ -138,20 +139,20 @@ func TestInstanceRules(t *testing.T) {
 			g.env[imdsMode] = "nonsense" // not looked at beside an endpoint
 			g.must("imds")
 			g.env[imdsEndpoint] = "http://127.0.0.1:1/%zz"
-			g.fails("imds", creds.NotConfigured, imdsEndpoint+" is not a URL")
+			g.fails("imds", usererr.NotConfigured, imdsEndpoint+" is not a URL")
 			for _, text := range []string{"127.0.0.1:1", "http://", "ftp://127.0.0.1", "http://user:CANARY@127.0.0.1:1", "http://127.0.0.1:1?x=CANARY"} {
 				g.env[imdsEndpoint] = text
-				if e := g.fails("imds", creds.NotConfigured, "is not a URL"); strings.Contains(e.Msg, "CANARY") {
+				if e := g.fails("imds", usererr.NotConfigured, "is not a URL"); strings.Contains(e.Msg, "CANARY") {
 					t.Errorf("%s is shown", e.Msg)
 				}
 			}
 			delete(g.env, imdsEndpoint)
 			g.env["AWS_CONFIG_FILE"] = g.write("rules", "[default]\nec2_metadata_service_endpoint_mode = IPv7\n")
 			_, err := g.r.Resolve("imds") // and no more: were it taken, a real service might be asked
-			isError(t, "imds", err, creds.NotConfigured, imdsMode, "nonsense", "is not a valid endpoint mode")
+			isError(t, "imds", err, usererr.NotConfigured, imdsMode, "nonsense", "is not a valid endpoint mode")
 			delete(g.env, imdsMode)
 			_, err = g.r.Resolve("imds")
-			isError(t, "imds", err, creds.NotConfigured, "rules:2", "IPv7", "write IPv4 or IPv6")
+			isError(t, "imds", err, usererr.NotConfigured, "rules:2", "IPv7", "write IPv4 or IPv6")
 		}},
 		{"2 the profile is that of AWS_PROFILE, else [default]; in a chain the one that asks", func(t *testing.T, g *rig) {
 			w := newWire(t, g, imdsAnswers(nil))
@@ -161,8 +162,8 @@ func TestInstanceRules(t *testing.T) {
 			g.env["AWS_PROFILE"] = "x"
 			g.must("imds")
 			delete(g.env, "AWS_PROFILE")
-			g.fails("imds", creds.Unavailable, "127.0.0.1:1")
-			if _, err := g.retrieve("x"); creds.AsRetrieveError(err).Code != creds.AccessDenied { // of STS, as the keys are not the fake's
+			g.fails("imds", usererr.Unavailable, "127.0.0.1:1")
+			if _, err := g.retrieve("x"); usererr.From(err).Code != usererr.AccessDenied { // of STS, as the keys are not the fake's
 				t.Error(err)
 			}
 			if n := len(w.lines()); n != 3+2 { // the token is kept
@@ -201,18 +202,18 @@ func TestInstanceRules(t *testing.T) {
 			}
 			g.fake.Script(fakeaws.Fault{Match: "imds:token", Hang: true})
 			began := time.Now()
-			g.fails("imds", creds.Unavailable, "timed out")
+			g.fails("imds", usererr.Unavailable, "timed out")
 			if n, took := g.fake.Calls("imds:token"), time.Since(began); n != 1 || took > 2*time.Second {
 				t.Errorf("%d requests in %v", n, took)
 			}
 			for _, text := range []string{"0", "-1", "x", "61", "NaN", "Inf", "1s"} {
 				g.env[imdsTimeout] = text
-				g.fails("imds", creds.NotConfigured, imdsTimeout)
+				g.fails("imds", usererr.NotConfigured, imdsTimeout)
 			}
 			g.env[imdsTimeout] = "1"
 			for _, text := range []string{"0", "-1", "x", "21", "1.5"} {
 				g.env[imdsAttempts] = text
-				g.fails("imds", creds.NotConfigured, imdsAttempts)
+				g.fails("imds", usererr.NotConfigured, imdsAttempts)
 			}
 		}},
 		{"4 token: PUT for 21,600 s, trimmed, kept until two minutes before its header's end", func(t *testing.T, g *rig) {
@@ -243,14 +244,14 @@ func TestInstanceRules(t *testing.T) {
 		{"4 token 400 is final, with IMDSv1 allowed or not", func(t *testing.T, g *rig) {
 			g.env[imdsV1Disabled] = "false"
 			w := newWire(t, g, imdsAnswers(differs{put: always(400, "")}))
-			g.fails("imds", creds.NotConfigured, "status 400")
+			g.fails("imds", usererr.NotConfigured, "status 400")
 			wants(t, w, put)
 		}},
 		{"4 token 403, 404, 405: IMDSv1 where it is allowed, and IMDSv2 again once that heals", func(t *testing.T, g *rig) {
 			for _, status := range []int{403, 404, 405} {
 				w := newWire(t, g, imdsAnswers(differs{put: first(status, "")}))
 				delete(g.env, imdsV1Disabled)
-				g.fails("imds", creds.NotConfigured, imdsV1Disabled+"=false")
+				g.fails("imds", usererr.NotConfigured, imdsV1Disabled+"=false")
 				wants(t, w, put)
 
 				g.env[imdsV1Disabled] = "false"
@@ -284,16 +285,16 @@ func TestInstanceRules(t *testing.T) {
 		{"4 IMDSv1 forbidden: the error names the setting", func(t *testing.T, g *rig) {
 			newWire(t, g, imdsAnswers(differs{put: always(404, "")}))
 			g.env["AWS_CONFIG_FILE"] = g.write("rules", "[default]\nec2_metadata_v1_disabled = true\n")
-			g.fails("imds", creds.NotConfigured, "forbidden by", "rules:2", "ec2_metadata_v1_disabled")
+			g.fails("imds", usererr.NotConfigured, "forbidden by", "rules:2", "ec2_metadata_v1_disabled")
 			g.env[imdsV1Disabled] = "true"
-			g.fails("imds", creds.NotConfigured, "forbidden by "+imdsV1Disabled)
+			g.fails("imds", usererr.NotConfigured, "forbidden by "+imdsV1Disabled)
 			g.env[imdsV1Disabled] = "false" // the environment goes first
 			g.must("imds")
 		}},
 		{"4 IMDSv1 that wants IMDSv2 and gives no tokens is said", func(t *testing.T, g *rig) {
 			g.env[imdsV1Disabled] = "false"
 			newWire(t, g, imdsAnswers(differs{put: always(403, ""), list: always(401, "")}))
-			g.fails("imds", creds.NotConfigured, "wants IMDSv2")
+			g.fails("imds", usererr.NotConfigured, "wants IMDSv2")
 		}},
 		{"5 the role is the first line of the list, trimmed", func(t *testing.T, g *rig) {
 			w := newWire(t, g, imdsAnswers(differs{list: always(200, " web \r\nother\n")}))
@@ -305,13 +306,13 @@ func TestInstanceRules(t *testing.T) {
 		{"5 no list where the setting names the instance profile, environment before profile", func(t *testing.T, g *rig) {
 			w := newWire(t, g, imdsAnswers(differs{"GET " + imdsRolesPath + "other": always(404, "")}))
 			g.env["AWS_CONFIG_FILE"] = g.write("rules", "[default]\nec2_instance_profile_name = other\n")
-			g.fails("imds", creds.NotConfigured, "has no role other", "ec2_instance_profile_name", "unset it")
+			g.fails("imds", usererr.NotConfigured, "has no role other", "ec2_instance_profile_name", "unset it")
 			g.env[imdsRole] = "web"
 			g.must("imds")
 			wants(t, w, put, "GET "+imdsRolesPath+"other", document)
 			for _, text := range []string{"../x", "a b", "a/b", "é", "a?b"} {
 				g.env[imdsRole] = text
-				g.fails("imds", creds.NotConfigured, imdsRole)
+				g.fails("imds", usererr.NotConfigured, imdsRole)
 			}
 		}},
 		{"6 401: one new token, once", func(t *testing.T, g *rig) {
@@ -319,7 +320,7 @@ func TestInstanceRules(t *testing.T) {
 			g.must("imds")
 			wants(t, w, put, list, document, put, document)
 			w = newWire(t, g, imdsAnswers(differs{list: always(401, "")}))
-			g.fails("imds", creds.Unavailable, "refuses the tokens")
+			g.fails("imds", usererr.Unavailable, "refuses the tokens")
 			wants(t, w, put, list, put, list)
 			g.env[imdsEndpoint] = g.fake.URL()
 			g.must("imds")
@@ -337,7 +338,7 @@ func TestInstanceRules(t *testing.T) {
 			}
 			wants(t, w, put, list, "GET "+imdsRolesPath+"gone", list, document)
 			w = newWire(t, g, imdsAnswers(differs{document: always(404, "")}))
-			g.fails("imds", creds.Unavailable, "does not have it")
+			g.fails("imds", usererr.Unavailable, "does not have it")
 			wants(t, w, put, list, document, list, document)
 		}},
 		{"7 Code absent or Success in any case of letters; fractions and offsets in Expiration; all four fields", func(t *testing.T, g *rig) {
@@ -374,7 +375,7 @@ func TestInstanceRules(t *testing.T) {
 				t.Errorf("%v", c.Lifetime(time.Now()))
 			}
 			clock = http.Header{"Date": {"Thu, 01 Jan 2026 00:00:00 GMT"}}
-			g.fails("imds", creds.Unavailable, "ended at 2026-01-01T00:00:00Z", "cannot renew them now")
+			g.fails("imds", usererr.Unavailable, "ended at 2026-01-01T00:00:00Z", "cannot renew them now")
 		}},
 		{"9 no proxy, no redirects, a bounded body, no compression", func(t *testing.T, g *rig) {
 			if tr := g.r.direct.Transport.(*transport).next; tr.Proxy != nil || !tr.DisableCompression {
@@ -385,8 +386,8 @@ func TestInstanceRules(t *testing.T) {
 				w := newWire(t, g, func(_ int, r *http.Request) (int, string, http.Header) {
 					return status, "", http.Header{"Location": {to.URL + r.URL.Path}}
 				})
-				g.fails("imds", creds.Unavailable, "redirect")
-				g.fails("container", creds.Unavailable, "redirect")
+				g.fails("imds", usererr.Unavailable, "redirect")
+				g.fails("container", usererr.Unavailable, "redirect")
 				wants(t, w, put, "GET /creds")
 			}
 			wants(t, to)

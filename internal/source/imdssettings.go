@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"rolecall/internal/awsconfig"
-	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 const (
@@ -51,7 +51,7 @@ type imdsSettings struct {
 // imdsSettings reads them; sc nil is the profile of AWS_PROFILE.
 func (r *Resolver) imdsSettings(sc *scope) (s imdsSettings, err error) {
 	if r.enabled(imdsDisabled) {
-		return s, &creds.RetrieveError{Code: creds.NotConfigured, Msg: "the instance metadata service is switched off by " + imdsDisabled, Hint: "unset it, or load another source"}
+		return s, &usererr.Error{Code: usererr.NotConfigured, Msg: "the instance metadata service is switched off by " + imdsDisabled, Hint: "unset it, or load another source"}
 	}
 	if sc == nil {
 		if sc, err = r.activeProfile(); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // keysLink gives the keys that stand in the profile. Key and secret must stand
@@ -40,8 +41,8 @@ func (r *Resolver) keysLink(s *awsconfig.Section) (*link, error) {
 	changed := r.filesChanged()
 	provider := creds.ProviderFunc(func(context.Context) (creds.Credentials, error) {
 		if c.CanExpire() && c.Remaining(time.Now()) <= 0 {
-			return creds.Credentials{}, &creds.RetrieveError{
-				Code:    creds.LoginRequired,
+			return creds.Credentials{}, &usererr.Error{
+				Code:    usererr.LoginRequired,
 				Msg:     fmt.Sprintf("%s the keys of profile %q ended at %s", at(id), s.Name, c.Expires.UTC().Format(time.RFC3339)),
 				Hint:    "run the program that wrote them again",
 				Changed: changed,
@@ -74,7 +75,7 @@ func (r *Resolver) envLink() (*link, error) {
 		if id != "" {
 			missing = "AWS_SECRET_ACCESS_KEY"
 		}
-		return nil, &creds.RetrieveError{Code: creds.NotConfigured, Msg: missing + " is not set in the environment of this process", Hint: "set it where rolecall is started, or load a profile"}
+		return nil, &usererr.Error{Code: usererr.NotConfigured, Msg: missing + " is not set in the environment of this process", Hint: "set it where rolecall is started, or load a profile"}
 	}
 	c := creds.Credentials{
 		AccessKeyID:     id,
@@ -87,7 +88,7 @@ func (r *Resolver) envLink() (*link, error) {
 	}
 	provider := creds.ProviderFunc(func(context.Context) (creds.Credentials, error) {
 		if c.CanExpire() && c.Remaining(time.Now()) <= 0 {
-			return creds.Credentials{}, &creds.RetrieveError{Code: creds.LoginRequired, Msg: "the keys in the environment ended at " + c.Expires.UTC().Format(time.RFC3339), Hint: "start rolecall again with new ones, or load a profile"}
+			return creds.Credentials{}, &usererr.Error{Code: usererr.LoginRequired, Msg: "the keys in the environment ended at " + c.Expires.UTC().Format(time.RFC3339), Hint: "start rolecall again with new ones, or load a profile"}
 		}
 		return c, nil
 	})

@@ -12,8 +12,9 @@ import (
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
+	"rolecall/internal/shellword"
 	"rolecall/internal/sso"
-	"rolecall/internal/typed"
+	"rolecall/internal/usererr"
 )
 
 // loginLink is a session of `aws login`, which the SDK reads and refreshes in
@@ -29,14 +30,14 @@ func (r *Resolver) loginLink(s *awsconfig.Section, sc *scope) (*link, error) {
 	}
 	path, err := logincreds.StandardCachedTokenFilepath(session.Text, dir)
 	if err != nil {
-		return nil, r.notConfigured(at(session)+" login_session cannot be used", "run `aws login --profile "+typed.Word(s.Name)+"`")
+		return nil, r.notConfigured(at(session)+" login_session cannot be used", "run `aws login --profile "+shellword.Word(s.Name)+"`")
 	}
 	svc, err := r.service("signin", firstOf(r.region(sc), mainRegion(session.Text)), sc)
 	if err != nil {
 		return nil, err
 	}
 	return &link{
-		provider: &loginSession{r: r, path: path, session: session.Text, signin: svc, hint: "aws login --profile " + typed.Word(s.Name)},
+		provider: &loginSession{r: r, path: path, session: session.Text, signin: svc, hint: "aws login --profile " + shellword.Word(s.Name)},
 		upstream: svc.upstream(),
 		timeout:  callTimeout,
 		key:      []string{"login=" + session.Text, svc.key()},
@@ -117,12 +118,12 @@ func (l *loginSession) failed(err error, seen *exchange) error {
 		return l.loginRequired("the cached session in "+l.path+" is incomplete", nil)
 	}
 	e := operation{name: "signin CreateOAuth2Token", loginHint: l.hint, changed: fileChanged(l.path)}.failed(err, seen)
-	if status >= 400 && status < 500 && e.Code != creds.Throttled {
+	if status >= 400 && status < 500 && e.Code != usererr.Throttled {
 		return l.loginRequired(fmt.Sprintf("the session of `aws login` has ended (status %d)", status), e.Err)
 	}
 	return e
 }
 
 func (l *loginSession) loginRequired(msg string, cause error) error {
-	return &creds.RetrieveError{Code: creds.LoginRequired, Msg: msg, Hint: l.hint, Changed: fileChanged(l.path), Err: cause}
+	return &usererr.Error{Code: usererr.LoginRequired, Msg: msg, Hint: l.hint, Changed: fileChanged(l.path), Err: cause}
 }

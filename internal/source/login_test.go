@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 )
 
 const loginARN = "arn:aws:sts::123456789012:assumed-role/admin/me"
@@ -111,25 +111,25 @@ func TestLoginFailures(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		setUp func(g *loginRig)
-		code  creds.Code
+		code  usererr.Code
 		word  string
 	}{
-		{"nobody signed in", func(*loginRig) {}, creds.LoginRequired, "aws login --profile cli"},
-		{"damaged", func(g *loginRig) { g.cache(`{"accessToken":"CANARY`) }, creds.LoginRequired, "damaged"},
-		{"null", func(g *loginRig) { g.cache(`null`) }, creds.LoginRequired, "damaged"},
-		{"incomplete", func(g *loginRig) { g.cache(`{"accessToken":{"secretAccessKey":"CANARY"}}`) }, creds.LoginRequired, "incomplete"},
-		{"a key that is none", func(g *loginRig) { g.signIn(past, "CANARY") }, creds.LoginRequired, "incomplete"},
+		{"nobody signed in", func(*loginRig) {}, usererr.LoginRequired, "aws login --profile cli"},
+		{"damaged", func(g *loginRig) { g.cache(`{"accessToken":"CANARY`) }, usererr.LoginRequired, "damaged"},
+		{"null", func(g *loginRig) { g.cache(`null`) }, usererr.LoginRequired, "damaged"},
+		{"incomplete", func(g *loginRig) { g.cache(`{"accessToken":{"secretAccessKey":"CANARY"}}`) }, usererr.LoginRequired, "incomplete"},
+		{"a key that is none", func(g *loginRig) { g.signIn(past, "CANARY") }, usererr.LoginRequired, "incomplete"},
 		{"session ended", func(g *loginRig) {
 			g.signIn(past, dpopKey(t))
 			g.status, g.body = 400, `{"error":"TOKEN_EXPIRED","message":"CANARY"}`
-		}, creds.LoginRequired, "has ended"},
-		{"throttled", func(g *loginRig) { g.signIn(past, dpopKey(t)); g.status, g.body = 429, `{}` }, creds.Throttled, "too many requests"},
-		{"5xx", func(g *loginRig) { g.signIn(past, dpopKey(t)); g.status, g.body = 500, `CANARY` }, creds.Unavailable, ""},
-		{"empty answer", func(g *loginRig) { g.signIn(past, dpopKey(t)); g.body = `{}` }, creds.Unavailable, ""},
+		}, usererr.LoginRequired, "has ended"},
+		{"throttled", func(g *loginRig) { g.signIn(past, dpopKey(t)); g.status, g.body = 429, `{}` }, usererr.Throttled, "too many requests"},
+		{"5xx", func(g *loginRig) { g.signIn(past, dpopKey(t)); g.status, g.body = 500, `CANARY` }, usererr.Unavailable, ""},
+		{"empty answer", func(g *loginRig) { g.signIn(past, dpopKey(t)); g.body = `{}` }, usererr.Unavailable, ""},
 		{"empty keys", func(g *loginRig) {
 			g.signIn(past, dpopKey(t))
 			g.body = strings.ReplaceAll(strings.ReplaceAll(g.body, `"new"`, `""`), "ASIAFAKENEW", "")
-		}, creds.Unavailable, ""},
+		}, usererr.Unavailable, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := newLoginRig(t)
@@ -139,10 +139,10 @@ func TestLoginFailures(t *testing.T) {
 			if out := printed(t, err); strings.Contains(out, "CANARY") {
 				t.Errorf("a secret is in the error: %s", out)
 			}
-			if tt.code == creds.LoginRequired && (e.Changed == nil || e.Changed()) {
+			if tt.code == usererr.LoginRequired && (e.Changed == nil || e.Changed()) {
 				t.Fatal("Changed is nil or says yes")
 			}
-			if tt.code == creds.LoginRequired {
+			if tt.code == usererr.LoginRequired {
 				g.signIn(time.Now().Add(time.Hour), dpopKey(t))
 				if !e.Changed() {
 					t.Error("a new sign-in was not seen")

@@ -15,6 +15,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 )
 
 func TestInstance(t *testing.T) {
@@ -34,57 +35,57 @@ func TestInstance(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		setUp func()
-		code  creds.Code
+		code  usererr.Code
 		word  string
 	}{
-		{"no role", func() { g.fake.SetInstanceRole("") }, creds.NotConfigured, "has no role"},
-		{"switched off on the instance", func() { g.fake.Script(fakeaws.Fault{Match: "imds:*", Status: 403}) }, creds.NotConfigured, "switched off"},
+		{"no role", func() { g.fake.SetInstanceRole("") }, usererr.NotConfigured, "has no role"},
+		{"switched off on the instance", func() { g.fake.Script(fakeaws.Fault{Match: "imds:*", Status: 403}) }, usererr.NotConfigured, "switched off"},
 		{"role not assumable", func() {
 			g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Code: "AssumeRoleUnauthorizedAccess"})
-		}, creds.AccessDenied, "trust policy"},
-		{"failure document", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Code: "Failed"}) }, creds.Unavailable, "Failed"},
-		{"throttled", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Status: 429}) }, creds.Throttled, "too many requests"},
-		{"5xx", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Status: 500}) }, creds.Unavailable, "status 500"},
-		{"empty keys", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", EmptyKeys: true}) }, creds.Unavailable, "without keys"},
-		{"expired", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Expired: true}) }, creds.Unavailable, "ended at"},
-		{"garbage", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Body: []byte("CANARY")}) }, creds.Unavailable, "not the JSON"},
-		{"garbage list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Body: []byte("<html>CANARY")}) }, creds.Unavailable, "named no role"},
-		{"HTML for a token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Body: []byte("<html>CANARY</html>")}) }, creds.Unavailable, "no token"},
-		{"no token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", EmptyKeys: true}) }, creds.Unavailable, "no token"},
-		{"token 5xx", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 500}) }, creds.Unavailable, "status 500"},
+		}, usererr.AccessDenied, "trust policy"},
+		{"failure document", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Code: "Failed"}) }, usererr.Unavailable, "Failed"},
+		{"throttled", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Status: 429}) }, usererr.Throttled, "too many requests"},
+		{"5xx", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Status: 500}) }, usererr.Unavailable, "status 500"},
+		{"empty keys", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", EmptyKeys: true}) }, usererr.Unavailable, "without keys"},
+		{"expired", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Expired: true}) }, usererr.Unavailable, "ended at"},
+		{"garbage", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Body: []byte("CANARY")}) }, usererr.Unavailable, "not the JSON"},
+		{"garbage list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Body: []byte("<html>CANARY")}) }, usererr.Unavailable, "named no role"},
+		{"HTML for a token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Body: []byte("<html>CANARY</html>")}) }, usererr.Unavailable, "no token"},
+		{"no token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", EmptyKeys: true}) }, usererr.Unavailable, "no token"},
+		{"token 5xx", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 500}) }, usererr.Unavailable, "status 500"},
 		{"10 MB for a token", func() {
 			g.fake.Script(fakeaws.Fault{Match: "imds:token", Body: bytes.Repeat([]byte("CANARY7890"), 1<<20)})
-		}, creds.Unavailable, "more than 64 KiB"},
+		}, usererr.Unavailable, "more than 64 KiB"},
 		{"10 MB list", func() {
 			g.fake.Script(fakeaws.Fault{Match: "imds:list", Body: bytes.Repeat([]byte("CANARY7890"), 1<<20)})
-		}, creds.Unavailable, "more than 64 KiB"},
+		}, usererr.Unavailable, "more than 64 KiB"},
 		{"10 MB document", func() {
 			g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Body: bytes.Repeat([]byte("CANARY7890"), 1<<20)})
-		}, creds.Unavailable, "more than 64 KiB"},
-		{"dripping token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Drip: time.Second}) }, creds.Unavailable, "hop limit of 1"},
-		{"dripping list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Drip: time.Second}) }, creds.Unavailable, "timed out"},
-		{"dripping document", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Drip: time.Second}) }, creds.Unavailable, "timed out"},
-		{"hanging token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Hang: true}) }, creds.Unavailable, "hop limit of 1"},
-		{"hanging list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Hang: true}) }, creds.Unavailable, "linklocal_allowance_exceeded"},
-		{"reset", func() { g.fake.Script(fakeaws.Fault{Match: "imds:*", Reset: true}) }, creds.Unavailable, "does this run on EC2"},
+		}, usererr.Unavailable, "more than 64 KiB"},
+		{"dripping token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Drip: time.Second}) }, usererr.Unavailable, "hop limit of 1"},
+		{"dripping list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Drip: time.Second}) }, usererr.Unavailable, "timed out"},
+		{"dripping document", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Drip: time.Second}) }, usererr.Unavailable, "timed out"},
+		{"hanging token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Hang: true}) }, usererr.Unavailable, "hop limit of 1"},
+		{"hanging list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Hang: true}) }, usererr.Unavailable, "linklocal_allowance_exceeded"},
+		{"reset", func() { g.fake.Script(fakeaws.Fault{Match: "imds:*", Reset: true}) }, usererr.Unavailable, "does this run on EC2"},
 		{"HTML document", func() {
 			g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Body: []byte("<html>CANARY")})
-		}, creds.Unavailable, "something else listen"},
-		{"empty list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Body: []byte{}}) }, creds.Unavailable, "named no role"},
-		{"empty document", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Body: []byte{}}) }, creds.Unavailable, "not the JSON"},
-		{"cut document", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Truncate: true}) }, creds.Unavailable, "not the JSON"},
-		{"no content", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Body: []byte{}, Status: 204}) }, creds.Unavailable, "status 204"},
-		{"redirect", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Redirect: "http://127.0.0.1:1/"}) }, creds.Unavailable, "redirect (status 302)"},
-		{"the role vanishes", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Status: 404}) }, creds.Unavailable, "names a role and does not have it"},
-		{"forbidden list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Status: 403}) }, creds.NotConfigured, "switched off"},
-		{"odd refusal", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Status: 418}) }, creds.Unavailable, "status 418"},
-		{"throttled token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 429}) }, creds.Throttled, "too many requests"},
-		{"token 400", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 400}) }, creds.NotConfigured, "status 400"},
-		{"token 401", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 401}) }, creds.Unavailable, "status 401"},
-		{"token 404", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 404}) }, creds.NotConfigured, "has no IMDSv2 (status 404)"},
-		{"token 405", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 405}) }, creds.NotConfigured, "AWS_EC2_METADATA_V1_DISABLED=false"},
-		{"token refused everywhere", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Status: 401}) }, creds.Unavailable, "refuses the tokens that it gives out"},
-		{"switched off here", func() { g.env["AWS_EC2_METADATA_DISABLED"] = "True" }, creds.NotConfigured, "AWS_EC2_METADATA_DISABLED"},
+		}, usererr.Unavailable, "something else listen"},
+		{"empty list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Body: []byte{}}) }, usererr.Unavailable, "named no role"},
+		{"empty document", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Body: []byte{}}) }, usererr.Unavailable, "not the JSON"},
+		{"cut document", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Truncate: true}) }, usererr.Unavailable, "not the JSON"},
+		{"no content", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Body: []byte{}, Status: 204}) }, usererr.Unavailable, "status 204"},
+		{"redirect", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Redirect: "http://127.0.0.1:1/"}) }, usererr.Unavailable, "redirect (status 302)"},
+		{"the role vanishes", func() { g.fake.Script(fakeaws.Fault{Match: "imds:credentials", Status: 404}) }, usererr.Unavailable, "names a role and does not have it"},
+		{"forbidden list", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Status: 403}) }, usererr.NotConfigured, "switched off"},
+		{"odd refusal", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Status: 418}) }, usererr.Unavailable, "status 418"},
+		{"throttled token", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 429}) }, usererr.Throttled, "too many requests"},
+		{"token 400", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 400}) }, usererr.NotConfigured, "status 400"},
+		{"token 401", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 401}) }, usererr.Unavailable, "status 401"},
+		{"token 404", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 404}) }, usererr.NotConfigured, "has no IMDSv2 (status 404)"},
+		{"token 405", func() { g.fake.Script(fakeaws.Fault{Match: "imds:token", Status: 405}) }, usererr.NotConfigured, "AWS_EC2_METADATA_V1_DISABLED=false"},
+		{"token refused everywhere", func() { g.fake.Script(fakeaws.Fault{Match: "imds:list", Status: 401}) }, usererr.Unavailable, "refuses the tokens that it gives out"},
+		{"switched off here", func() { g.env["AWS_EC2_METADATA_DISABLED"] = "True" }, usererr.NotConfigured, "AWS_EC2_METADATA_DISABLED"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g.fake.SetInstanceRole("arn:aws:iam::123456789012:role/instance-role")
@@ -119,7 +120,7 @@ func TestInstanceV1(t *testing.T) {
 	defer server.Close()
 	g := newRig(t, fakeaws.Config{})
 	g.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = server.URL
-	g.fails("imds", creds.NotConfigured)
+	g.fails("imds", usererr.NotConfigured)
 	g.env["AWS_EC2_METADATA_V1_DISABLED"] = "false"
 	if c := g.must("imds"); c.RoleName != "old" {
 		t.Errorf("role is %q", c.RoleName)
@@ -129,7 +130,7 @@ func TestInstanceV1(t *testing.T) {
 func TestContainer(t *testing.T) {
 	g := newRig(t, fakeaws.Config{ContainerAuthorization: "tok"})
 	g.env[fullURI] = g.fake.ContainerURL("task")
-	g.fails("container", creds.AccessDenied, tokenFile)
+	g.fails("container", usererr.AccessDenied, tokenFile)
 	g.env[tokenVar] = "tok"
 	c := g.must("container")
 	if issued, ok := g.fake.Issued(c.AccessKeyID); !ok || c.AccountID != issued.Account || c.ObservedAt.IsZero() || !c.CanExpire() {
@@ -138,43 +139,43 @@ func TestContainer(t *testing.T) {
 	// The file goes first and is read each time.
 	path := g.write("token", "wrong")
 	g.env[tokenFile] = path
-	g.fails("container", creds.AccessDenied)
+	g.fails("container", usererr.AccessDenied)
 	g.write("token", "tok")
 	g.must("container")
 	g.write("token", "tok\n")
-	e := g.fails("container", creds.NotConfigured, "newline", "printf", path)
+	e := g.fails("container", usererr.NotConfigured, "newline", "printf", path)
 	g.write("token", "to")
 	if e.Changed == nil || !e.Changed() {
 		t.Error("a change of the token file was not seen")
 	}
 	g.env[tokenFile] = path + "-missing"
-	g.fails("container", creds.NotConfigured, tokenFile, "is not there")
+	g.fails("container", usererr.NotConfigured, tokenFile, "is not there")
 	delete(g.env, tokenFile)
 
 	for _, tt := range []struct {
 		name  string
 		fault fakeaws.Fault
-		code  creds.Code
+		code  usererr.Code
 	}{
-		{"404", fakeaws.Fault{Status: 404}, creds.NotConfigured},
-		{"400", fakeaws.Fault{Status: 400}, creds.NotConfigured},
-		{"429", fakeaws.Fault{Status: 429, RetryAfter: 3 * time.Second}, creds.Throttled},
-		{"503", fakeaws.Fault{Status: 503, RetryAfter: 3 * time.Second}, creds.Unavailable},
-		{"302", fakeaws.Fault{Redirect: "http://127.0.0.1:1/"}, creds.Unavailable},
-		{"307", fakeaws.Fault{Redirect: "http://127.0.0.1:1/", Status: 307}, creds.Unavailable},
-		{"garbage", fakeaws.Fault{Body: []byte("<html>")}, creds.Unavailable},
-		{"empty keys", fakeaws.Fault{EmptyKeys: true}, creds.Unavailable},
-		{"expired", fakeaws.Fault{Expired: true}, creds.Unavailable},
-		{"truncated", fakeaws.Fault{Truncate: true}, creds.Unavailable},
-		{"reset", fakeaws.Fault{Reset: true}, creds.Unavailable},
-		{"empty", fakeaws.Fault{Body: []byte{}}, creds.Unavailable},
-		{"10 MB", fakeaws.Fault{Body: bytes.Repeat([]byte("CANARY7890"), 1<<20)}, creds.Unavailable},
-		{"Code other than Success", fakeaws.Fault{Body: []byte(`{"Code":"Failed","AccessKeyId":"a","SecretAccessKey":"b"}`)}, creds.Unavailable},
-		{"Go's zero time", fakeaws.Fault{Body: []byte(`{"AccessKeyId":"a","SecretAccessKey":"b","Token":"c","Expiration":"0001-01-01T00:00:00Z"}`)}, creds.Unavailable},
-		{"no end in a word", fakeaws.Fault{Body: []byte(`{"AccessKeyId":"a","SecretAccessKey":"b","Token":"c","Expiration":""}`)}, creds.Unavailable},
-		{"403", fakeaws.Fault{Status: 403}, creds.AccessDenied},
-		{"405", fakeaws.Fault{Status: 405}, creds.Unavailable},
-		{"500", fakeaws.Fault{Status: 500}, creds.Unavailable},
+		{"404", fakeaws.Fault{Status: 404}, usererr.NotConfigured},
+		{"400", fakeaws.Fault{Status: 400}, usererr.NotConfigured},
+		{"429", fakeaws.Fault{Status: 429, RetryAfter: 3 * time.Second}, usererr.Throttled},
+		{"503", fakeaws.Fault{Status: 503, RetryAfter: 3 * time.Second}, usererr.Unavailable},
+		{"302", fakeaws.Fault{Redirect: "http://127.0.0.1:1/"}, usererr.Unavailable},
+		{"307", fakeaws.Fault{Redirect: "http://127.0.0.1:1/", Status: 307}, usererr.Unavailable},
+		{"garbage", fakeaws.Fault{Body: []byte("<html>")}, usererr.Unavailable},
+		{"empty keys", fakeaws.Fault{EmptyKeys: true}, usererr.Unavailable},
+		{"expired", fakeaws.Fault{Expired: true}, usererr.Unavailable},
+		{"truncated", fakeaws.Fault{Truncate: true}, usererr.Unavailable},
+		{"reset", fakeaws.Fault{Reset: true}, usererr.Unavailable},
+		{"empty", fakeaws.Fault{Body: []byte{}}, usererr.Unavailable},
+		{"10 MB", fakeaws.Fault{Body: bytes.Repeat([]byte("CANARY7890"), 1<<20)}, usererr.Unavailable},
+		{"Code other than Success", fakeaws.Fault{Body: []byte(`{"Code":"Failed","AccessKeyId":"a","SecretAccessKey":"b"}`)}, usererr.Unavailable},
+		{"Go's zero time", fakeaws.Fault{Body: []byte(`{"AccessKeyId":"a","SecretAccessKey":"b","Token":"c","Expiration":"0001-01-01T00:00:00Z"}`)}, usererr.Unavailable},
+		{"no end in a word", fakeaws.Fault{Body: []byte(`{"AccessKeyId":"a","SecretAccessKey":"b","Token":"c","Expiration":""}`)}, usererr.Unavailable},
+		{"403", fakeaws.Fault{Status: 403}, usererr.AccessDenied},
+		{"405", fakeaws.Fault{Status: 405}, usererr.Unavailable},
+		{"500", fakeaws.Fault{Status: 500}, usererr.Unavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g.fake.ClearFaults()
@@ -206,7 +207,7 @@ func TestContainerURLs(t *testing.T) {
 	} {
 		g := newRig(t, fakeaws.Config{})
 		g.env[relativeURI], g.env[fullURI] = tt.relative, tt.full
-		g.fails("container", creds.NotConfigured, tt.word)
+		g.fails("container", usererr.NotConfigured, tt.word)
 	}
 }
 
@@ -230,10 +231,10 @@ func TestSelf(t *testing.T) {
 	g.configure(Config{Self: func(h string) bool { return h == host || h == "127.0.0.1:80" }})
 	g.env[fullURI] = g.fake.ContainerURL("x")
 	for _, text := range []string{"container", "imds"} {
-		g.fails(text, creds.NotConfigured, "this daemon itself")
+		g.fails(text, usererr.NotConfigured, "this daemon itself")
 	}
 	g.env["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = "http://127.0.0.1" // the port that goes without saying
-	g.fails("imds", creds.NotConfigured, "this daemon itself")
+	g.fails("imds", usererr.NotConfigured, "this daemon itself")
 	if n := g.fake.Calls("*"); n != 0 {
 		t.Errorf("%d calls", n)
 	}

@@ -14,7 +14,8 @@ import (
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
+	"rolecall/internal/usererr"
 )
 
 // Bounds on the length of an MFA session: STS API reference, GetSessionToken.
@@ -54,11 +55,11 @@ func (errSignedIn) Error() string { return "signed in" }
 
 // SignIn uses the code of the MFA device serial for the source text, and says
 // until when that holds. Zero: no code was needed. renew makes a new session
-// although the old one may still be good. Errors are *creds.RetrieveError; with
+// although the old one may still be good. Errors are *usererr.Error; with
 // MFA set, another code may help.
 func (r *Resolver) SignIn(ctx context.Context, text, serial, code string, renew bool) (until time.Time, err error) {
 	if !wellFormed(code) {
-		return time.Time{}, &creds.RetrieveError{Code: creds.LoginRequired, MFA: serial, Msg: "that is no code of an MFA device: it has six digits",
+		return time.Time{}, &usererr.Error{Code: usererr.LoginRequired, MFA: serial, Msg: "that is no code of an MFA device: it has six digits",
 			Hint: "give the one that the device shows now"}
 	}
 	s, err := r.Resolve(text)
@@ -105,9 +106,9 @@ type mfa struct {
 
 // required says that a person must give a code, and why once more. made is how
 // many sessions there were before this one was looked for.
-func (m mfa) required(why string, made int64) *creds.RetrieveError {
-	return &creds.RetrieveError{
-		Code: creds.LoginRequired,
+func (m mfa) required(why string, made int64) *usererr.Error {
+	return &usererr.Error{
+		Code: usererr.LoginRequired,
 		Msg:  fmt.Sprintf("%s needs a code of the MFA device %s%s", m.label, m.serial, why),
 		Hint: "give it with: " + m.command(),
 		MFA:  m.serial,
@@ -160,9 +161,9 @@ func (m mfa) once(ctx context.Context, key string, ask func(context.Context, cre
 			}
 			c, err := ask(ctx, code)
 			if err != nil {
-				e := *creds.AsRetrieveError(err)
-				if e.Code == creds.AccessDenied { // of the code, as a rule: another may be taken
-					e.Code, e.MFA = creds.LoginRequired, m.serial
+				e := *usererr.From(err)
+				if e.Code == usererr.AccessDenied { // of the code, as a rule: another may be taken
+					e.Code, e.MFA = usererr.LoginRequired, m.serial
 				}
 				return creds.Credentials{}, &e
 			}
@@ -174,7 +175,7 @@ func (m mfa) once(ctx context.Context, key string, ask func(context.Context, cre
 	}
 	if err == nil && fetched {
 		m.r.signedIn.Add(1)
-		return creds.Credentials{}, &creds.RetrieveError{Code: creds.Internal, Msg: "signed in", Err: errSignedIn{c.Expires}}
+		return creds.Credentials{}, &usererr.Error{Code: usererr.Internal, Msg: "signed in", Err: errSignedIn{c.Expires}}
 	}
 	return c, err
 }
@@ -184,7 +185,7 @@ func (m mfa) command() string {
 	if m.profile == "" {
 		return "rolecall load SOURCE"
 	}
-	return "rolecall login " + typed.Word(m.profile)
+	return "rolecall login " + shellword.Word(m.profile)
 }
 
 // signIn is the session as it was when it was last used.

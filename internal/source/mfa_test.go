@@ -10,6 +10,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 )
 
 const device = "arn:aws:iam::111111111111:mfa/me"
@@ -28,10 +29,10 @@ func mfaRig(t *testing.T, cfg fakeaws.Config) *rig {
 	return g
 }
 
-func (g *rig) signIn(text, code string, renew bool) (time.Time, *creds.RetrieveError) {
+func (g *rig) signIn(text, code string, renew bool) (time.Time, *usererr.Error) {
 	g.Helper()
 	until, err := g.r.SignIn(g.Context(), text, device, code, renew)
-	return until, creds.AsRetrieveError(err)
+	return until, usererr.From(err)
 }
 
 func (g *rig) calls(op string, want int) {
@@ -43,7 +44,7 @@ func (g *rig) calls(op string, want int) {
 
 func TestOneCodeServesAllProfilesOfADevice(t *testing.T) {
 	g := mfaRig(t, fakeaws.Config{})
-	e := g.fails("admin", creds.LoginRequired, "needs a code of the MFA device "+device)
+	e := g.fails("admin", usererr.LoginRequired, "needs a code of the MFA device "+device)
 	if e.MFA != device || e.Hint != "give it with: rolecall login admin" || e.Changed == nil || e.Changed() {
 		t.Errorf("error is %+v", e)
 	}
@@ -88,7 +89,7 @@ func TestCodesThatAreNotTaken(t *testing.T) {
 		{"654321", "sts GetSessionToken of " + device + " was refused"}, // wrong, too old or used before: STS says the same
 	} {
 		_, err := g.signIn("admin", tt.code, false)
-		if err == nil || err.Code != creds.LoginRequired || err.MFA != device || !strings.Contains(err.Msg, tt.says) {
+		if err == nil || err.Code != usererr.LoginRequired || err.MFA != device || !strings.Contains(err.Msg, tt.says) {
 			t.Errorf("%q: %+v", tt.code, err)
 		}
 		if err != nil && tt.code != "" && strings.Contains(err.Msg+err.Hint, tt.code) {
@@ -96,11 +97,11 @@ func TestCodesThatAreNotTaken(t *testing.T) {
 		}
 	}
 	g.calls("sts:GetSessionToken", 1)
-	if _, err := g.signIn("nobody", "123456", false); err == nil || err.Code != creds.NotConfigured {
+	if _, err := g.signIn("nobody", "123456", false); err == nil || err.Code != usererr.NotConfigured {
 		t.Errorf("a source that is not there: %v", err)
 	}
 	// The code of another device is not used for this one.
-	if _, err := g.r.SignIn(t.Context(), "admin", "arn:aws:iam::111111111111:mfa/other", "123456", false); creds.AsRetrieveError(err).MFA != device {
+	if _, err := g.r.SignIn(t.Context(), "admin", "arn:aws:iam::111111111111:mfa/other", "123456", false); usererr.From(err).MFA != device {
 		t.Errorf("another device: %v", err)
 	}
 	g.calls("sts:GetSessionToken", 1)
@@ -112,7 +113,7 @@ func TestACodeThatWasUsedBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := g.signIn("admin", "123456", true)
-	if err == nil || err.Code != creds.LoginRequired || err.MFA != device || !strings.Contains(err.Hint, "a code works once") {
+	if err == nil || err.Code != usererr.LoginRequired || err.MFA != device || !strings.Contains(err.Hint, "a code works once") {
 		t.Errorf("the same code again: %+v", err)
 	}
 	g.must("admin") // by the session that there is
@@ -143,7 +144,7 @@ func TestASessionThatEnded(t *testing.T) {
 	if _, err := g.signIn("admin", "123456", false); err != nil {
 		t.Fatal(err)
 	}
-	g.fails("admin", creds.LoginRequired, "needs a code of the MFA device")
+	g.fails("admin", usererr.LoginRequired, "needs a code of the MFA device")
 	g.calls("sts:AssumeRole", 0)
 }
 
@@ -153,9 +154,9 @@ func TestASessionThatSTSRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.fake.Script(fakeaws.Fault{Match: "sts:AssumeRole", Times: 1, Status: 403, Code: "ExpiredToken"})
-	g.fails("admin", creds.LoginRequired, "STS says that the session with the last one has ended")
+	g.fails("admin", usererr.LoginRequired, "STS says that the session with the last one has ended")
 	n := g.fake.Calls("sts:AssumeRole")
-	g.fails("deploy", creds.LoginRequired, "needs a code")
+	g.fails("deploy", usererr.LoginRequired, "needs a code")
 	g.calls("sts:AssumeRole", n) // it is not tried again
 	if _, err := g.signIn("admin", "123456", false); err != nil {
 		t.Fatal(err)
@@ -166,7 +167,7 @@ func TestASessionThatSTSRefuses(t *testing.T) {
 func TestARoleWithMFAByTemporaryKeys(t *testing.T) {
 	g := mfaRig(t, fakeaws.Config{})
 	g.add("[profile onward]\nrole_arn=%s\nsource_profile=dev\nmfa_serial=%s\n", fakeaws.RoleProd, device)
-	g.fails("onward", creds.LoginRequired, "needs a code")
+	g.fails("onward", usererr.LoginRequired, "needs a code")
 	if _, err := g.signIn("onward", "123456", false); err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +228,7 @@ func TestSessionsThatNobodyKeeps(t *testing.T) {
 	if until, err := g.signIn("admin", "123456", false); err != nil || until.IsZero() {
 		t.Fatalf("%v, %v", until, err)
 	}
-	g.fails("admin", creds.LoginRequired, "needs a code of the MFA device")
+	g.fails("admin", usererr.LoginRequired, "needs a code of the MFA device")
 }
 
 // Sessions that STS refused are remembered as long as somebody could take them.

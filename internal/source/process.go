@@ -14,7 +14,8 @@ import (
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
 	"rolecall/internal/privatefile"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
+	"rolecall/internal/usererr"
 )
 
 const (
@@ -84,7 +85,7 @@ func (p *process) Retrieve(ctx context.Context) (creds.Credentials, error) {
 	case out.overflowed:
 		return creds.Credentials{}, unavailable(p.label+" wrote more than 64 KiB", "")
 	case ctx.Err() != nil:
-		return creds.Credentials{}, &creds.RetrieveError{Code: creds.Unavailable, Msg: p.label + " did not end in time and was killed", Hint: p.tryHint(), Err: ctx.Err()}
+		return creds.Credentials{}, &usererr.Error{Code: usererr.Unavailable, Msg: p.label + " did not end in time and was killed", Hint: p.tryHint(), Err: ctx.Err()}
 	case err != nil && !errors.Is(err, exec.ErrWaitDelay):
 		return creds.Credentials{}, unavailable(p.label+" failed: "+exitWords(err), p.tryHint())
 	}
@@ -92,7 +93,7 @@ func (p *process) Retrieve(ctx context.Context) (creds.Credentials, error) {
 }
 
 func (p *process) tryHint() string {
-	return "to see why, run the command that `aws configure get credential_process --profile " + typed.Word(p.profile) + "` prints"
+	return "to see why, run the command that `aws configure get credential_process --profile " + shellword.Word(p.profile) + "` prints"
 }
 
 // processAnswer is the JSON of a credential_process (AWS CLI user guide,

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 )
 
 // processRig has the profile p whose credential_process is this test binary,
@@ -29,22 +29,22 @@ func TestProcess(t *testing.T) {
 	future := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	for _, tt := range []struct {
 		name, answer string
-		code         creds.Code // "": fine
+		code         usererr.Code // "": fine
 		word         string
 		expires      time.Time
 	}{
 		{"no expiry", `{"Version":1,"AccessKeyId":"AKIAFAKE","SecretAccessKey":"s"}`, "", "", time.Time{}},
 		{"temporary", `{"Version":1,"AccessKeyId":"ASIAFAKE","SecretAccessKey":"s","SessionToken":"t","AccountId":"111111111111","Expiration":"` + future.Format(time.RFC3339) + `"}`, "", "", future},
-		{"expired", `{"Version":1,"AccessKeyId":"ASIAFAKE","SecretAccessKey":"s","SessionToken":"t","Expiration":"2020-01-02T03:04:05Z"}`, creds.Unavailable, "ended at 2020-01-02T03:04:05Z", time.Time{}},
-		{"the zero time", `{"Version":1,"AccessKeyId":"ASIAFAKE","SecretAccessKey":"s","SessionToken":"t","Expiration":"0001-01-01T00:00:00Z"}`, creds.Unavailable, "keys that ended", time.Time{}},
-		{"expiring without token", `{"Version":1,"AccessKeyId":"ASIAFAKE","SecretAccessKey":"s","Expiration":"` + future.Format(time.RFC3339) + `"}`, creds.Unavailable, "Token is missing", time.Time{}},
-		{"other version", `{"Version":2,"AccessKeyId":"AKIAFAKE","SecretAccessKey":"s"}`, creds.Unavailable, "Version other than 1", time.Time{}},
-		{"no version", `{"AccessKeyId":"AKIAFAKE","SecretAccessKey":"s"}`, creds.Unavailable, "Version other than 1", time.Time{}},
-		{"no secret", `{"Version":1,"AccessKeyId":"AKIAFAKE"}`, creds.Unavailable, "without keys", time.Time{}},
-		{"bad time", `{"Version":1,"AccessKeyId":"AKIAFAKE","SecretAccessKey":"s","Expiration":"tomorrow"}`, creds.Unavailable, "no ISO 8601 time", time.Time{}},
-		{"nothing", " ", creds.Unavailable, "not the JSON", time.Time{}},
-		{"fails", "exit ", creds.Unavailable, "exit status 7", time.Time{}},
-		{"control characters", `{"Version":1,"AccessKeyId":"AKIA\nFAKE","SecretAccessKey":"s"}`, creds.Unavailable, "control characters", time.Time{}},
+		{"expired", `{"Version":1,"AccessKeyId":"ASIAFAKE","SecretAccessKey":"s","SessionToken":"t","Expiration":"2020-01-02T03:04:05Z"}`, usererr.Unavailable, "ended at 2020-01-02T03:04:05Z", time.Time{}},
+		{"the zero time", `{"Version":1,"AccessKeyId":"ASIAFAKE","SecretAccessKey":"s","SessionToken":"t","Expiration":"0001-01-01T00:00:00Z"}`, usererr.Unavailable, "keys that ended", time.Time{}},
+		{"expiring without token", `{"Version":1,"AccessKeyId":"ASIAFAKE","SecretAccessKey":"s","Expiration":"` + future.Format(time.RFC3339) + `"}`, usererr.Unavailable, "Token is missing", time.Time{}},
+		{"other version", `{"Version":2,"AccessKeyId":"AKIAFAKE","SecretAccessKey":"s"}`, usererr.Unavailable, "Version other than 1", time.Time{}},
+		{"no version", `{"AccessKeyId":"AKIAFAKE","SecretAccessKey":"s"}`, usererr.Unavailable, "Version other than 1", time.Time{}},
+		{"no secret", `{"Version":1,"AccessKeyId":"AKIAFAKE"}`, usererr.Unavailable, "without keys", time.Time{}},
+		{"bad time", `{"Version":1,"AccessKeyId":"AKIAFAKE","SecretAccessKey":"s","Expiration":"tomorrow"}`, usererr.Unavailable, "no ISO 8601 time", time.Time{}},
+		{"nothing", " ", usererr.Unavailable, "not the JSON", time.Time{}},
+		{"fails", "exit ", usererr.Unavailable, "exit status 7", time.Time{}},
+		{"control characters", `{"Version":1,"AccessKeyId":"AKIA\nFAKE","SecretAccessKey":"s"}`, usererr.Unavailable, "control characters", time.Time{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := processRig(t, tt.answer, "")
@@ -84,7 +84,7 @@ func TestProcessWordsAndEnvironment(t *testing.T) {
 
 func TestProcessFlood(t *testing.T) {
 	g := processRig(t, "flood", "")
-	g.fails("p", creds.Unavailable, "more than 64 KiB")
+	g.fails("p", usererr.Unavailable, "more than 64 KiB")
 }
 
 func TestProcessHang(t *testing.T) {
@@ -105,7 +105,7 @@ func TestProcessHang(t *testing.T) {
 	}()
 	pid := waitForPid(t, pidFile)
 	cancel()
-	isError(t, "hang", <-done, creds.Unavailable, "was killed")
+	isError(t, "hang", <-done, usererr.Unavailable, "was killed")
 	waitForEnd(t, pid)
 }
 
@@ -142,7 +142,7 @@ func waitForPid(t *testing.T, file string) int {
 func TestProcessMissing(t *testing.T) {
 	g := newRig(t, fakeaws.Config{})
 	g.add("[profile p]\ncredential_process = /nowhere/CANARY/get --token CANARY\n")
-	e := g.fails("p", creds.NotConfigured, `program "get"`, "config:", "sh -c")
+	e := g.fails("p", usererr.NotConfigured, `program "get"`, "config:", "sh -c")
 	if strings.Contains(e.Msg, "CANARY") {
 		t.Errorf("the command is shown: %s", e.Msg)
 	}
@@ -159,7 +159,7 @@ func TestProcessUntrustedFile(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		g.fails("p", creds.NotConfigured, "credential_process is not run", path, "chmod")
+		g.fails("p", usererr.NotConfigured, "credential_process is not run", path, "chmod")
 	}
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
@@ -169,6 +169,6 @@ func TestProcessUntrustedFile(t *testing.T) {
 		if err := os.Chown(path, 12345, 12345); err != nil {
 			t.Fatal(err)
 		}
-		g.fails("p", creds.NotConfigured, "credential_process is not run")
+		g.fails("p", usererr.NotConfigured, "credential_process is not run")
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"rolecall/internal/awsconfig"
-	"rolecall/internal/creds"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
+	"rolecall/internal/usererr"
 )
 
 // maxChain is how many profiles one may go through to the first credentials.
@@ -194,7 +194,7 @@ func nearest(name string, names []string) []string {
 	}
 	var found []candidate
 	for _, n := range names {
-		d := typed.Distance(strings.ToLower(name), strings.ToLower(n))
+		d := shellword.Distance(strings.ToLower(name), strings.ToLower(n))
 		if d <= max(1, min(len(name), 12)/3) || len(name) >= 3 && strings.HasPrefix(n, name) {
 			found = append(found, candidate{n, d})
 		}
@@ -208,6 +208,6 @@ func nearest(name string, names []string) []string {
 }
 
 // unavailable is a plain failure of a source.
-func unavailable(msg, hint string) *creds.RetrieveError {
-	return &creds.RetrieveError{Code: creds.Unavailable, Msg: msg, Hint: hint}
+func unavailable(msg, hint string) *usererr.Error {
+	return &usererr.Error{Code: usererr.Unavailable, Msg: msg, Hint: hint}
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 )
 
 // quotedProcess is a credential_process line that runs this test binary.
@@ -157,7 +157,7 @@ sso_role_name = ReadOnly
 	if g.must("external"); !strings.HasSuffix(lastIssued(g, "external").CallerARN, "/sess") {
 		t.Errorf("the role session's name was not sent: %+v", lastIssued(g, "external"))
 	}
-	g.fails("round", creds.NotConfigured, "round -> round-keys -> round")
+	g.fails("round", usererr.NotConfigured, "round -> round-keys -> round")
 	if _, err := g.sdk("round"); err == nil {
 		t.Error("the SDK takes a loop")
 	}
@@ -293,7 +293,7 @@ credential_process = 'x
 		{"bad-words", []string{"a ' is not closed", "config:"}},
 	} {
 		_, err := g.r.Resolve(tt.text)
-		e := isError(t, tt.text, err, creds.NotConfigured, tt.words...)
+		e := isError(t, tt.text, err, usererr.NotConfigured, tt.words...)
 		if e.Hint == "" {
 			t.Errorf("%s: no hint with %q", tt.text, e.Msg)
 		}
@@ -354,7 +354,7 @@ func TestKeysThatEnd(t *testing.T) {
 	g.write(".aws/credentials", "[old]\naws_access_key_id=ASIAFAKE\naws_secret_access_key=s\naws_session_token=t\nx_security_token_expires=2020-01-02T03:04:05Z\n"+
 		"[new]\naws_access_key_id=ASIAFAKE\naws_secret_access_key=s\naws_session_token=t\naws_expiration="+future.Format(time.RFC3339)+"\n"+
 		"[plain]\naws_access_key_id=AKIAFAKE\naws_secret_access_key=s\nexpiration=2020-01-02T03:04:05Z\n")
-	e := g.fails("old", creds.LoginRequired, "ended at 2020-01-02T03:04:05Z")
+	e := g.fails("old", usererr.LoginRequired, "ended at 2020-01-02T03:04:05Z")
 	if e.Changed == nil || e.Changed() {
 		t.Error("Changed is nil or says yes")
 	}
@@ -374,7 +374,7 @@ func TestNoHome(t *testing.T) {
 		t.Skip("this platform finds a home directory without HOME")
 	}
 	_, err := r.Resolve("dev")
-	isError(t, "dev", err, creds.NotConfigured, "no home directory", "HOME")
+	isError(t, "dev", err, usererr.NotConfigured, "no home directory", "HOME")
 	if _, err := r.Resolve("fake"); err != nil {
 		t.Error(err)
 	}

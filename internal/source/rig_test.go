@@ -16,6 +16,7 @@ import (
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
 	"rolecall/internal/store"
+	"rolecall/internal/usererr"
 )
 
 // rig is a fake AWS, a home directory and a Resolver that knows nothing else.
@@ -103,23 +104,23 @@ func (g *rig) must(text string) creds.Credentials {
 	g.Helper()
 	c, err := g.retrieve(text)
 	if err != nil {
-		g.Fatalf("%s: %v (hint: %s)", text, err, creds.AsRetrieveError(err).Hint)
+		g.Fatalf("%s: %v (hint: %s)", text, err, usererr.From(err).Hint)
 	}
 	return c
 }
 
 // fails checks the error's code and that its text holds each of words.
-func (g *rig) fails(text string, code creds.Code, words ...string) *creds.RetrieveError {
+func (g *rig) fails(text string, code usererr.Code, words ...string) *usererr.Error {
 	g.Helper()
 	_, err := g.retrieve(text)
 	return isError(g.T, text, err, code, words...)
 }
 
-func isError(t *testing.T, what string, err error, code creds.Code, words ...string) *creds.RetrieveError {
+func isError(t *testing.T, what string, err error, code usererr.Code, words ...string) *usererr.Error {
 	t.Helper()
-	var e *creds.RetrieveError
+	var e *usererr.Error
 	if !errors.As(err, &e) {
-		t.Fatalf("%s: error is %T %v, want *creds.RetrieveError", what, err, err)
+		t.Fatalf("%s: error is %T %v, want *usererr.Error", what, err, err)
 	}
 	if e.Code != code {
 		t.Errorf("%s: code is %s (%s), want %s", what, e.Code, e.Msg, code)

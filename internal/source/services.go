@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"rolecall/internal/awsconfig"
-	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // Endpoint is where a service of AWS is asked with a source's credentials, as
@@ -55,7 +55,7 @@ func (r *Resolver) Endpoint(text, service, region string) (Endpoint, error) {
 // without following redirects.
 func (r *Resolver) HTTPClient() (*http.Client, error) {
 	if r.tlsErr != nil {
-		return nil, &creds.RetrieveError{Code: creds.NotConfigured, Msg: r.tlsErr.Error(), Hint: "correct AWS_CA_BUNDLE and start again", Err: r.tlsErr}
+		return nil, &usererr.Error{Code: usererr.NotConfigured, Msg: r.tlsErr.Error(), Hint: "correct AWS_CA_BUNDLE and start again", Err: r.tlsErr}
 	}
 	roots, err := caBundle(r.cfg.Getenv("AWS_CA_BUNDLE"))
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // Config sets a Resolver up. The zero value serves a program in its user's
@@ -156,7 +157,7 @@ func New(cfg Config) *Resolver {
 // NAME that is one of these words is that kind: write profile:NAME for a
 // profile of that name. Another word with a colon is a profile where there is one
 // of that name. In a role's ARN "@" is written %40. Errors are
-// *creds.RetrieveError with code not_configured.
+// *usererr.Error with code not_configured.
 func (r *Resolver) Resolve(text string) (*Source, error) {
 	spec, err := r.parse(text)
 	if err != nil {
@@ -231,7 +232,7 @@ func (r *Resolver) source(text, kind string, l *link, resolve func() (*link, err
 	provider := creds.ProviderFunc(func(ctx context.Context) (creds.Credentials, error) {
 		l, err := resolve()
 		if err != nil {
-			return creds.Credentials{}, creds.AsRetrieveError(err)
+			return creds.Credentials{}, usererr.From(err)
 		}
 		ctx, cancel := context.WithTimeout(ctx, l.timeout)
 		defer cancel()

@@ -14,6 +14,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 )
 
 func TestSpecs(t *testing.T) {
@@ -46,13 +47,13 @@ func TestSpecs(t *testing.T) {
 			t.Errorf("%q was taken", text)
 			continue
 		}
-		e := isError(t, text, err, creds.NotConfigured)
+		e := isError(t, text, err, usererr.NotConfigured)
 		if strings.ContainsFunc(e.Msg+e.Hint, unprintable) {
 			t.Errorf("%q: the error shows it raw: %q", text, e.Msg)
 		}
 	}
 	_, err := parseSpec("saml:dev")
-	isError(t, "saml:dev", err, creds.NotConfigured, "profile:NAME", "sso:SESSION/ACCOUNT/ROLE", "imds", "container", "env", "default", "role:ARN", "fake", "profile:saml:dev")
+	isError(t, "saml:dev", err, usererr.NotConfigured, "profile:NAME", "sso:SESSION/ACCOUNT/ROLE", "imds", "container", "env", "default", "role:ARN", "fake", "profile:saml:dev")
 }
 
 func FuzzParseSpec(f *testing.F) {
@@ -101,11 +102,11 @@ func TestFake(t *testing.T) {
 		}
 		start := time.Now()
 		_, err = get("fake:delay=1m")
-		isError(t, "delay", err, creds.Unavailable)
+		isError(t, "delay", err, usererr.Unavailable)
 		if time.Since(start) != callTimeout {
 			t.Errorf("took %v", time.Since(start))
 		}
-		for _, code := range []creds.Code{creds.LoginRequired, creds.AccessDenied, creds.NotConfigured, creds.Throttled, creds.Unavailable, creds.Internal} {
+		for _, code := range []usererr.Code{usererr.LoginRequired, usererr.AccessDenied, usererr.NotConfigured, usererr.Throttled, usererr.Unavailable, usererr.Internal} {
 			_, err := get("fake:fail=" + string(code))
 			isError(t, string(code), err, code)
 		}
@@ -114,9 +115,9 @@ func TestFake(t *testing.T) {
 
 func TestEnv(t *testing.T) {
 	g := newRig(t, fakeaws.Config{})
-	g.fails("env", creds.NotConfigured, "AWS_ACCESS_KEY_ID is not set")
+	g.fails("env", usererr.NotConfigured, "AWS_ACCESS_KEY_ID is not set")
 	g.env["AWS_ACCESS_KEY_ID"] = "AKIAFAKE"
-	g.fails("env", creds.NotConfigured, "AWS_SECRET_ACCESS_KEY is not set")
+	g.fails("env", usererr.NotConfigured, "AWS_SECRET_ACCESS_KEY is not set")
 	g.env["AWS_SECRET_ACCESS_KEY"] = "s"
 	if c := g.must("env"); c.CanExpire() || c.AccessKeyID != "AKIAFAKE" || c.Source != "env" {
 		t.Errorf("%+v", c)
@@ -126,7 +127,7 @@ func TestEnv(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	g.env["AWS_CREDENTIAL_EXPIRATION"] = "2020-01-01T00:00:00Z"
-	g.fails("env", creds.LoginRequired, "ended at")
+	g.fails("env", usererr.LoginRequired, "ended at")
 }
 
 // TestDefaultAgainstSDK takes away one link of the chain after the other.
@@ -169,9 +170,9 @@ func TestDefaultAgainstSDK(t *testing.T) {
 		}
 	}
 	g.env["AWS_EC2_METADATA_DISABLED"] = "true"
-	g.fails("default", creds.NotConfigured, "no credentials anywhere", "rolecall load")
+	g.fails("default", usererr.NotConfigured, "no credentials anywhere", "rolecall load")
 	g.env["AWS_PROFILE"] = "gone"
-	g.fails("default", creds.NotConfigured, `no profile "gone"`)
+	g.fails("default", usererr.NotConfigured, `no profile "gone"`)
 }
 
 // TestEndpoints: which setting says where STS is asked.
@@ -243,13 +244,13 @@ func TestCABundle(t *testing.T) {
 	server := httptest.NewTLSServer(g.fake.Handler())
 	defer server.Close()
 	g.env["AWS_ENDPOINT_URL_STS"] = server.URL
-	g.fails("dev", creds.Unavailable, "certificate is not trusted")
+	g.fails("dev", usererr.Unavailable, "certificate is not trusted")
 	g.env["AWS_CA_BUNDLE"] = g.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
 	g.configure(Config{})
 	g.must("dev")
 	g.write("ca.pem", "junk")
 	g.configure(Config{})
-	g.fails("dev", creds.NotConfigured, "AWS_CA_BUNDLE")
+	g.fails("dev", usererr.NotConfigured, "AWS_CA_BUNDLE")
 
 	old := httptest.NewUnstartedServer(http.NotFoundHandler())
 	old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11}
@@ -258,7 +259,7 @@ func TestCABundle(t *testing.T) {
 	g.env["AWS_CA_BUNDLE"] = ""
 	g.configure(Config{})
 	g.env["AWS_ENDPOINT_URL_STS"] = old.URL
-	g.fails("dev", creds.Unavailable)
+	g.fails("dev", usererr.Unavailable)
 }
 
 func TestBrokenAWSFiles(t *testing.T) {
@@ -268,7 +269,7 @@ func TestBrokenAWSFiles(t *testing.T) {
 		t.Errorf("role is %s", c.RoleARN)
 	}
 	g.write(".aws/config", "\xff\xfe[\x00")
-	e := g.fails("dev", creds.NotConfigured, "UTF-16")
+	e := g.fails("dev", usererr.NotConfigured, "UTF-16")
 	g.write(".aws/config", "")
 	if e.Changed == nil || !e.Changed() {
 		t.Error("the mended file was not seen")
@@ -284,7 +285,7 @@ func TestCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err = s.Provider.Retrieve(ctx)
-	if e := isError(t, "dev", err, creds.Unavailable, "cancelled"); !errors.Is(e, context.Canceled) {
+	if e := isError(t, "dev", err, usererr.Unavailable, "cancelled"); !errors.Is(e, context.Canceled) {
 		t.Errorf("the cause is lost: %v", e.Err)
 	}
 }

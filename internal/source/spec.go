@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 // The kinds of sources, as users write them.
@@ -175,5 +176,5 @@ func validRoleName(name string) bool {
 
 // badText is the error for a text that names nothing.
 func badText(msg, hint string) error {
-	return &creds.RetrieveError{Code: creds.NotConfigured, Msg: msg, Hint: hint}
+	return &usererr.Error{Code: usererr.NotConfigured, Msg: msg, Hint: hint}
 }

@@ -13,8 +13,8 @@ import (
 
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
+	"rolecall/internal/shellword"
 	"rolecall/internal/sso"
-	"rolecall/internal/typed"
 )
 
 // ssoLink is a permission set of a person who signed in to SSO.
@@ -30,7 +30,7 @@ func (r *Resolver) ssoLink(s *awsconfig.Section, sc *scope) (*link, error) {
 	}
 	p := &ssoRole{r: r, account: s.Text("sso_account_id"), role: s.Text("sso_role_name"),
 		label: fmt.Sprintf("profile %q", s.Name), settings: fmt.Sprintf("sso_account_id and sso_role_name of profile %q", s.Name)}
-	return r.ssoRoleLink(session, p, "rolecall login "+typed.Word(s.Name), sc)
+	return r.ssoRoleLink(session, p, "rolecall login "+shellword.Word(s.Name), sc)
 }
 
 // sessionLink is the source sso:SESSION/ACCOUNT/ROLE.
@@ -148,7 +148,7 @@ func (p *ssoRole) Retrieve(ctx context.Context) (creds.Credentials, error) {
 }
 
 // roleCredentials returns *UnauthorizedException as it is, other failures as
-// *creds.RetrieveError.
+// *usererr.Error.
 func (p *ssoRole) roleCredentials(ctx context.Context, token creds.Secret) (creds.Credentials, error) {
 	client, err := p.r.ssoClient(p.portal)
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
 	"rolecall/internal/sso"
+	"rolecall/internal/usererr"
 )
 
 // signIn writes the cached sign-in of the profile sso-dev and returns its file.
@@ -151,7 +151,7 @@ func TestSSOLoginRequired(t *testing.T) {
 			g := newRig(t, fakeaws.Config{})
 			g.T = t
 			path := tt.setUp(g)
-			e := g.fails("sso-dev", creds.LoginRequired, tt.word, hint)
+			e := g.fails("sso-dev", usererr.LoginRequired, tt.word, hint)
 			if e.Changed == nil || e.Changed() {
 				t.Fatal("Changed is nil or says yes")
 			}
@@ -172,7 +172,7 @@ func TestSSOOtherFiles(t *testing.T) {
 	if err := os.Rename(path, filepath.Join(filepath.Dir(path), "kiro-auth-token.json")); err != nil {
 		t.Fatal(err)
 	}
-	g.fails("sso-dev", creds.LoginRequired, "nobody has signed in")
+	g.fails("sso-dev", usererr.LoginRequired, "nobody has signed in")
 }
 
 // TestSSOSource: a role without a profile.
@@ -185,25 +185,25 @@ func TestSSOSource(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	g.must("role:" + fakeaws.RoleDev + "@sso:fake/111111111111/ReadOnly")
-	g.fails("sso:fake/111111111111/Nothing", creds.AccessDenied, "ForbiddenException", "correct the account and the role")
-	g.fails("sso:fakes/111111111111/ReadOnly", creds.NotConfigured, "no SSO session", "did you mean")
-	g.fails("sso:other/111111111111/ReadOnly", creds.NotConfigured, "no SSO session", "the sessions are fake")
+	g.fails("sso:fake/111111111111/Nothing", usererr.AccessDenied, "ForbiddenException", "correct the account and the role")
+	g.fails("sso:fakes/111111111111/ReadOnly", usererr.NotConfigured, "no SSO session", "did you mean")
+	g.fails("sso:other/111111111111/ReadOnly", usererr.NotConfigured, "no SSO session", "the sessions are fake")
 	g.add("[sso-session half]\nsso_start_url = https://x.awsapps.com/start\n")
-	g.fails("sso:half/111111111111/ReadOnly", creds.NotConfigured, "has no sso_region", "config:")
+	g.fails("sso:half/111111111111/ReadOnly", usererr.NotConfigured, "has no sso_region", "config:")
 
 	// A session of the older kind, and one that no AWS file names.
 	start := strings.Replace(g.fake.URL(), "127.0.0.1", "localhost", 1) + "/start"
 	g.add("[profile old]\nsso_start_url = %s\nsso_region = eu-west-1\nsso_account_id = 111111111111\nsso_role_name = ReadOnly\n", start)
-	e := g.fails("sso:localhost/111111111111/ReadOnly", creds.LoginRequired, "nobody has signed in", "rolecall login --start-url "+start+" --region eu-west-1")
+	e := g.fails("sso:localhost/111111111111/ReadOnly", usererr.LoginRequired, "nobody has signed in", "rolecall login --start-url "+start+" --region eu-west-1")
 	session, err := sso.FromStartURL("http://127.0.0.9:1/start", "eu-west-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.fails("sso:127.0.0.9/111111111111/ReadOnly", creds.NotConfigured, "no SSO session")
+	g.fails("sso:127.0.0.9/111111111111/ReadOnly", usererr.NotConfigured, "no SSO session")
 	if err := sso.KeepFurther(further, session, true); err != nil {
 		t.Fatal(err)
 	}
-	g.fails("sso:127.0.0.9/111111111111/ReadOnly", creds.LoginRequired)
+	g.fails("sso:127.0.0.9/111111111111/ReadOnly", usererr.LoginRequired)
 	text, err := g.fake.NewSSOLogin(time.Now().Add(time.Hour)).CacheFile(start, "eu-west-1")
 	if err != nil {
 		t.Fatal(err)
@@ -271,14 +271,14 @@ func TestSSOFailures(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		fault fakeaws.Fault
-		code  creds.Code
+		code  usererr.Code
 	}{
-		{"forbidden", fakeaws.Fault{Match: "sso:GetRoleCredentials", Status: 403, Code: "ForbiddenException", Message: "No access"}, creds.AccessDenied},
-		{"throttled", fakeaws.Fault{Match: "sso:GetRoleCredentials", Status: 429, Code: "TooManyRequestsException", RetryAfter: 7 * time.Second}, creds.Throttled},
-		{"empty keys", fakeaws.Fault{Match: "sso:GetRoleCredentials", EmptyKeys: true}, creds.Unavailable},
-		{"expired", fakeaws.Fault{Match: "sso:GetRoleCredentials", Expired: true}, creds.Unavailable},
-		{"garbage", fakeaws.Fault{Match: "sso:GetRoleCredentials", Body: []byte("<html>")}, creds.Unavailable},
-		{"empty object", fakeaws.Fault{Match: "sso:GetRoleCredentials", Body: []byte("{}")}, creds.Unavailable},
+		{"forbidden", fakeaws.Fault{Match: "sso:GetRoleCredentials", Status: 403, Code: "ForbiddenException", Message: "No access"}, usererr.AccessDenied},
+		{"throttled", fakeaws.Fault{Match: "sso:GetRoleCredentials", Status: 429, Code: "TooManyRequestsException", RetryAfter: 7 * time.Second}, usererr.Throttled},
+		{"empty keys", fakeaws.Fault{Match: "sso:GetRoleCredentials", EmptyKeys: true}, usererr.Unavailable},
+		{"expired", fakeaws.Fault{Match: "sso:GetRoleCredentials", Expired: true}, usererr.Unavailable},
+		{"garbage", fakeaws.Fault{Match: "sso:GetRoleCredentials", Body: []byte("<html>")}, usererr.Unavailable},
+		{"empty object", fakeaws.Fault{Match: "sso:GetRoleCredentials", Body: []byte("{}")}, usererr.Unavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			g := newRig(t, fakeaws.Config{})
@@ -294,7 +294,7 @@ func TestSSOFailures(t *testing.T) {
 	g := newRig(t, fakeaws.Config{})
 	g.fake.Script(fakeaws.Fault{Match: "oidc:CreateToken", Status: 500})
 	signIn(g, time.Now().Add(-time.Minute), nil)
-	g.fails("sso-dev", creds.Unavailable, "CreateToken")
+	g.fails("sso-dev", usererr.Unavailable, "CreateToken")
 	signIn(g, time.Now().Add(tokenSlack/2), nil)
 	g.must("sso-dev")
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // SSOService asks the OIDC service and the portal of one SSO session. Errors
-// are *creds.RetrieveError without anything that was sent; those of sso wrap in
+// are *usererr.Error without anything that was sent; those of sso wrap in
 // them.
 type SSOService struct {
 	r            *Resolver

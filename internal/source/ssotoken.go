@@ -8,6 +8,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/sso"
+	"rolecall/internal/usererr"
 )
 
 const (
@@ -85,8 +86,8 @@ func (t *ssoToken) refresh(ctx context.Context, cached sso.Token, rejected creds
 			return again.Access, nil
 		}
 	}
-	if failed := creds.AsRetrieveError(err); failed != nil {
-		if failed.Code == creds.LoginRequired || failed.Code == creds.AccessDenied || failed.Code == creds.NotConfigured {
+	if failed := usererr.From(err); failed != nil {
+		if failed.Code == usererr.LoginRequired || failed.Code == usererr.AccessDenied || failed.Code == usererr.NotConfigured {
 			return creds.Secret{}, t.loginRequired("the sign-in to SSO has ended and cannot be refreshed", failed.Err)
 		}
 		return creds.Secret{}, failed
@@ -124,7 +125,7 @@ func (t *ssoToken) read() (sso.Token, error) {
 }
 
 func (t *ssoToken) loginRequired(msg string, cause error) error {
-	return &creds.RetrieveError{Code: creds.LoginRequired, Msg: msg, Hint: t.loginHint, Changed: t.changed, Err: cause}
+	return &usererr.Error{Code: usererr.LoginRequired, Msg: msg, Hint: t.loginHint, Changed: t.changed, Err: cause}
 }
 
 // fileWords is why a file operation failed, without paths that repeat.

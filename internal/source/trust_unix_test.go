@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 )
 
 // Whoever can write the AWS files must not learn SSO tokens by naming another
@@ -29,7 +29,7 @@ func TestEndpointOfUntrustedFile(t *testing.T) {
 			if err := os.Chmod(path, 0o666); err != nil {
 				t.Fatal(err)
 			}
-			g.fails("x", creds.NotConfigured, "endpoint_url is not followed", path, "chmod")
+			g.fails("x", usererr.NotConfigured, "endpoint_url is not followed", path, "chmod")
 			g.env["AWS_ENDPOINT_URL_STS"] = g.fake.URL() // goes before the file
 			g.must("x")
 		})

@@ -13,6 +13,7 @@ import (
 	"rolecall/internal/awsconfig"
 	"rolecall/internal/creds"
 	"rolecall/internal/privatefile"
+	"rolecall/internal/usererr"
 )
 
 const maxTokenFile = 64 << 10 // bytes; STS takes tokens of 20,000
@@ -26,8 +27,8 @@ func (r *Resolver) webIdentityLink(s *awsconfig.Section, sc *scope) (*link, erro
 	}
 	w := webIdentity{arn: role.Text, file: file.Text, label: fmt.Sprintf("profile %q", s.Name), sessionName: s.Text("role_session_name"), duration: r.duration(s)}
 	l, err := r.webIdentity(w, sc)
-	if err != nil && creds.AsRetrieveError(err).Code == creds.NotConfigured {
-		e := creds.AsRetrieveError(err)
+	if err != nil && usererr.From(err).Code == usererr.NotConfigured {
+		e := usererr.From(err)
 		return nil, r.notConfigured(at(role)+" "+e.Msg, e.Hint)
 	}
 	return l, err
@@ -73,8 +74,8 @@ type webIdentity struct {
 func (w *webIdentity) Retrieve(ctx context.Context) (creds.Credentials, error) {
 	token, err := readTokenFile(w.file)
 	if err != nil {
-		return creds.Credentials{}, &creds.RetrieveError{
-			Code: creds.NotConfigured, Msg: w.label + ": " + err.Error(), Hint: "whoever issues the token must write that file", Changed: fileChanged(w.file),
+		return creds.Credentials{}, &usererr.Error{
+			Code: usererr.NotConfigured, Msg: w.label + ": " + err.Error(), Hint: "whoever issues the token must write that file", Changed: fileChanged(w.file),
 		}
 	}
 	in := &sts.AssumeRoleWithWebIdentityInput{RoleArn: &w.arn, RoleSessionName: &w.sessionName, WebIdentityToken: &token}

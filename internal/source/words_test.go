@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 func TestSplitWords(t *testing.T) {
@@ -53,7 +53,7 @@ func TestSplitWordsAgainstShell(t *testing.T) {
 
 func TestShellWord(t *testing.T) {
 	for text, want := range map[string]string{"dev": "dev", "my prof": "'my prof'", "it's": `'it'\''s'`, "": "''", "a;b": "'a;b'", "größe": "'größe'"} {
-		if got := typed.Word(text); got != want {
+		if got := shellword.Word(text); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}
 	}
@@ -72,7 +72,7 @@ func FuzzSplitWords(f *testing.F) {
 		}
 		var quoted []string
 		for _, w := range words {
-			quoted = append(quoted, typed.Word(w))
+			quoted = append(quoted, shellword.Word(w))
 		}
 		again, err := splitWords(strings.Join(quoted, " "))
 		if err != nil || !reflect.DeepEqual(again, words) {

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"rolecall/internal/awsconfig"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // DefaultScope is what a token needs to list accounts and roles and to get
@@ -43,9 +43,9 @@ func (s Session) CacheKey() string {
 // Command is what a person types to sign in.
 func (s Session) Command() string {
 	if s.Section {
-		return "rolecall login --sso-session " + typed.Word(s.Name)
+		return "rolecall login --sso-session " + shellword.Word(s.Name)
 	}
-	return "rolecall login --start-url " + typed.Word(s.StartURL) + " --region " + typed.Word(s.Region)
+	return "rolecall login --start-url " + shellword.Word(s.StartURL) + " --region " + shellword.Word(s.Region)
 }
 
 // FromSection is the session that a section [sso-session] describes. Errors

@@ -2,10 +2,9 @@ package store
 
 import (
 	"errors"
+	"rolecall/internal/usererr"
 	"sync"
 	"time"
-
-	"rolecall/internal/creds"
 )
 
 // denials remembers which keys upstream has denied. One denial may be IAM that
@@ -32,8 +31,8 @@ func (n denial) over(now time.Time) bool { return now.Sub(n.told) > sweepAfter }
 
 // told takes the end of a fetch and says whether to drop what is kept.
 func (d *denials) told(key string, err error, now time.Time) (drop bool) {
-	var e *creds.RetrieveError
-	denied := errors.As(err, &e) && e.Code == creds.AccessDenied
+	var e *usererr.Error
+	denied := errors.As(err, &e) && e.Code == usererr.AccessDenied
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n := d.of[key]

@@ -7,8 +7,8 @@ import (
 	"os"
 	"time"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/privatefile"
+	"rolecall/internal/usererr"
 )
 
 // failure is how the last fetch of an entry ended, if it failed: a note beside
@@ -16,24 +16,24 @@ import (
 // by which a second denial is known as such by a process that has just started.
 // It is sealed, as its text may hold names.
 type failure struct {
-	At     time.Time  `json:"at"`
-	Denied time.Time  `json:"denied,omitzero"` // the first of the denials in a row
-	Code   creds.Code `json:"code"`
-	Msg    string     `json:"msg"`
-	Hint   string     `json:"hint,omitempty"`
+	At     time.Time    `json:"at"`
+	Denied time.Time    `json:"denied,omitzero"` // the first of the denials in a row
+	Code   usererr.Code `json:"code"`
+	Msg    string       `json:"msg"`
+	Hint   string       `json:"hint,omitempty"`
 
 	RetryAfter time.Duration `json:"retry_after,omitempty"` // from At on
 }
 
 func (n failure) err() error {
-	return &creds.RetrieveError{Code: n.Code, Msg: n.Msg, Hint: n.Hint, RetryAfter: n.RetryAfter}
+	return &usererr.Error{Code: n.Code, Msg: n.Msg, Hint: n.Hint, RetryAfter: n.RetryAfter}
 }
 
 // shared says whether the failure is upstream's, and so everybody's. What a
 // person mends on this machine, by signing in or correcting a file, each looks at
 // for itself: it is there at once, and what to watch for it is not in a note.
 func (n failure) shared() bool {
-	return n.Code != creds.LoginRequired && n.Code != creds.NotConfigured
+	return n.Code != usererr.LoginRequired && n.Code != usererr.NotConfigured
 }
 
 // dropped says whether upstream has denied it for so long that what is kept goes.
@@ -67,7 +67,7 @@ func (f *File) note(ctx context.Context, name string, err error) (drop bool) {
 	now := f.c.Now()
 	drop = f.denied.told(name, err, now) // where nothing can be written, this process at least remembers
 	path := f.path(name, failExt)
-	var e *creds.RetrieveError
+	var e *usererr.Error
 	switch {
 	case err == nil:
 		_ = os.Remove(path) // there is none, as a rule
@@ -78,7 +78,7 @@ func (f *File) note(ctx context.Context, name string, err error) (drop bool) {
 	n := failure{At: now.UTC().Round(0), Code: e.Code, Msg: e.Msg, Hint: e.Hint, RetryAfter: e.RetryAfter}
 	before, ok := f.failed(name)
 	switch {
-	case e.Code != creds.AccessDenied:
+	case e.Code != usererr.AccessDenied:
 		if ok && before.dropped() {
 			n.Denied = before.Denied // an outage gives nothing back that was taken away
 		}

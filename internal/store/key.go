@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"rolecall/internal/privatefile"
-	"rolecall/internal/typed"
+	"rolecall/internal/shellword"
 )
 
 // KeyKind says where the store key is kept.
@@ -75,7 +75,7 @@ func OpenKey(c KeyConfig) (Key, error) {
 		c.Warn = func(string) {}
 	}
 	if path := c.Getenv("ROLECALL_STORE_KEY_FILE"); path != "" {
-		fix := "head -c 32 /dev/urandom | base64 > " + typed.Word(path)
+		fix := "head -c 32 /dev/urandom | base64 > " + shellword.Word(path)
 		text, err := readGiven("the store's key file", path, fix)
 		if err != nil {
 			return Key{}, err
@@ -127,7 +127,7 @@ func givenKey(kind KeyKind, path string, text []byte, fix string) (Key, error) {
 
 // passphrase derives the key from the first line of the file.
 func (c KeyConfig) passphrase(path string) (Key, error) {
-	fix := "head -c 24 /dev/urandom | base64 > " + typed.Word(path)
+	fix := "head -c 24 /dev/urandom | base64 > " + shellword.Word(path)
 	text, err := readGiven("the store's passphrase", path, fix)
 	if err != nil {
 		return Key{}, err
@@ -154,7 +154,7 @@ func (c KeyConfig) salt() ([]byte, error) {
 		}
 		salt, err := hex.DecodeString(strings.TrimSpace(string(text)))
 		if err != nil || len(salt) < 16 {
-			return nil, &privatefile.UnsafeError{Path: path, Msg: "is damaged", Fix: "rm " + typed.Word(path)}
+			return nil, &privatefile.UnsafeError{Path: path, Msg: "is damaged", Fix: "rm " + shellword.Word(path)}
 		}
 		return salt, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 func TestMemoryForgets(t *testing.T) {
@@ -55,7 +56,7 @@ func TestMemoryIsBounded(t *testing.T) {
 func TestAnOutageGivesNothingBack(t *testing.T) {
 	var d denials
 	now := time.Now()
-	no, down := &creds.RetrieveError{Code: creds.AccessDenied}, &creds.RetrieveError{Code: creds.Unavailable}
+	no, down := &usererr.Error{Code: usererr.AccessDenied}, &usererr.Error{Code: usererr.Unavailable}
 	if d.told("k", no, now) || !d.told("k", no, now.Add(grace)) || !d.lasting("k") {
 		t.Fatal("the second denial does not last")
 	}
@@ -76,7 +77,7 @@ func TestAnOutageGivesNothingBack(t *testing.T) {
 func TestDenialsAreBounded(t *testing.T) {
 	var d denials
 	now := time.Now()
-	no := &creds.RetrieveError{Code: creds.AccessDenied}
+	no := &usererr.Error{Code: usererr.AccessDenied}
 	d.told("kept", no, now)
 	for i := range 10_000 {
 		d.told(fmt.Sprint("first ", i), no, now)

@@ -15,6 +15,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/privatefile"
+	"rolecall/internal/usererr"
 	"rolecall/test/faults"
 )
 
@@ -219,7 +220,7 @@ func TestCanaryInWarnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err := f.Update(t.Context(), "dev", all, func(context.Context) (creds.Credentials, error) {
-		return creds.Credentials{}, &creds.RetrieveError{Code: creds.Unavailable, Msg: "no"}
+		return creds.Credentials{}, &usererr.Error{Code: usererr.Unavailable, Msg: "no"}
 	})
 	if text := fmt.Sprint(said, err); strings.Contains(text, canary) {
 		t.Error(text)

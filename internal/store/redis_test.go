@@ -17,6 +17,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 	"rolecall/test/faults"
 	"rolecall/test/figure"
 )
@@ -184,7 +185,7 @@ func TestRedisKeepsOnlyWhatEnds(t *testing.T) {
 func TestRedisErrorsAreUpstreams(t *testing.T) {
 	server := miniredis.RunT(t)
 	r := openRedis(t, RedisConfig{URL: "redis://" + server.Addr()})
-	want := &creds.RetrieveError{Code: creds.AccessDenied}
+	want := &usererr.Error{Code: usererr.AccessDenied}
 	if _, _, err := r.Update(t.Context(), "x", anyGood, (&redisUpstream{fail: want}).fetch); err != want {
 		t.Errorf("%v", err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/privatefile"
+	"rolecall/internal/usererr"
 )
 
 // machine is one of a fleet: a directory of its own, and the fleet's key.
@@ -180,9 +181,9 @@ func TestRedacted(t *testing.T) {
 	}
 }
 
-func fails(code creds.Code) Fetch {
+func fails(code usererr.Code) Fetch {
 	return func(context.Context) (creds.Credentials, error) {
-		return creds.Credentials{}, &creds.RetrieveError{Code: code, Msg: "profile dev says no", Hint: "try another", RetryAfter: time.Minute}
+		return creds.Credentials{}, &usererr.Error{Code: code, Msg: "profile dev says no", Hint: "try another", RetryAfter: time.Minute}
 	}
 }
 
@@ -198,7 +199,7 @@ func TestFailureIsShared(t *testing.T) {
 		_, _, err := newFile(t, dir).Update(t.Context(), "dev", none, func(ctx context.Context) (creds.Credentials, error) {
 			close(started)
 			<-let
-			return fails(creds.Throttled)(ctx)
+			return fails(usererr.Throttled)(ctx)
 		})
 		done <- err
 	}()
@@ -211,10 +212,10 @@ func TestFailureIsShared(t *testing.T) {
 		wg.Go(func() {
 			_, fetched, err := f.Update(t.Context(), "dev", func(creds.Credentials) bool { looked(); return false }, func(ctx context.Context) (creds.Credentials, error) {
 				calls.Add(1)
-				return fails(creds.Unavailable)(ctx)
+				return fails(usererr.Unavailable)(ctx)
 			})
-			e := creds.AsRetrieveError(err)
-			if fetched || e == nil || e.Code != creds.Throttled || e.Msg != "profile dev says no" || e.Hint != "try another" || e.RetryAfter != time.Minute {
+			e := usererr.From(err)
+			if fetched || e == nil || e.Code != usererr.Throttled || e.Msg != "profile dev says no" || e.Hint != "try another" || e.RetryAfter != time.Minute {
 				t.Errorf("fetched %v, %+v", fetched, e)
 			}
 		})
@@ -258,7 +259,7 @@ func TestSecondDenialOfNewProcesses(t *testing.T) {
 	}
 	var u upstream
 	update(t, process(), all, u.fetch)
-	deny := func(code creds.Code) bool {
+	deny := func(code usererr.Code) bool {
 		s := process()
 		_, _, err := s.Update(t.Context(), "dev", none, fails(code))
 		if err == nil {
@@ -270,27 +271,27 @@ func TestSecondDenialOfNewProcesses(t *testing.T) {
 		}
 		return kept
 	}
-	if !deny(creds.AccessDenied) {
+	if !deny(usererr.AccessDenied) {
 		t.Fatal("dropped at the first denial")
 	}
 	now = now.Add(10 * time.Second)
-	if !deny(creds.AccessDenied) {
+	if !deny(usererr.AccessDenied) {
 		t.Fatal("dropped at a second denial at once")
 	}
 	now = now.Add(10 * time.Second)
-	if !deny(creds.Unavailable) {
+	if !deny(usererr.Unavailable) {
 		t.Fatal("dropped for a failure")
 	}
 	now = now.Add(50 * time.Second)
-	if !deny(creds.AccessDenied) {
+	if !deny(usererr.AccessDenied) {
 		t.Fatal("denials in a row begin anew after another failure")
 	}
 	now = now.Add(time.Minute)
-	if deny(creds.AccessDenied) {
+	if deny(usererr.AccessDenied) {
 		t.Fatal("kept after the second denial")
 	}
 	// The fleet's copy does not stand in for it.
-	if _, fetched, err := process().Update(t.Context(), "dev", all, fails(creds.AccessDenied)); !fetched || err == nil {
+	if _, fetched, err := process().Update(t.Context(), "dev", all, fails(usererr.AccessDenied)); !fetched || err == nil {
 		t.Errorf("taken from the fleet: %v", err)
 	}
 	if c, fetched := update(t, process(), all, u.fetch); !fetched || c.AccessKeyID == "" {
@@ -304,7 +305,7 @@ func TestSecondDenialOfNewProcesses(t *testing.T) {
 func TestCancelledFetchIsNoFailure(t *testing.T) {
 	f := newFile(t, t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
-	_, _, _ = f.Update(ctx, "dev", all, func(ctx context.Context) (creds.Credentials, error) { cancel(); return fails(creds.Unavailable)(ctx) })
+	_, _, _ = f.Update(ctx, "dev", all, func(ctx context.Context) (creds.Credentials, error) { cancel(); return fails(usererr.Unavailable)(ctx) })
 	if _, _, err := f.Failed("dev"); err != nil {
 		t.Errorf("noted: %v", err)
 	}

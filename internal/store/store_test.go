@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rolecall/internal/creds"
+	"rolecall/internal/usererr"
 )
 
 const canary = "CANARYstore"
@@ -89,7 +90,7 @@ func TestUpdate(t *testing.T) {
 			if c, fetched := update(t, s, none, u.fetch); !fetched || c.AccessKeyID == first.AccessKeyID {
 				t.Error("what is not fresh was answered")
 			}
-			bad := &creds.RetrieveError{Code: creds.LoginRequired, Msg: "no"}
+			bad := &usererr.Error{Code: usererr.LoginRequired, Msg: "no"}
 			if _, fetched, err := s.Update(t.Context(), "dev", none, func(context.Context) (creds.Credentials, error) { return creds.Credentials{}, bad }); err != bad || !fetched {
 				t.Errorf("%v, fetched %v", err, fetched)
 			}
@@ -188,9 +189,9 @@ func TestSecondDenialDropsWhatIsKept(t *testing.T) {
 	f := newFile(t, t.TempDir(), func(c *FileConfig) { c.Now = func() time.Time { return now } })
 	var u upstream
 	update(t, f, all, u.fetch)
-	fail := func(code creds.Code) {
+	fail := func(code usererr.Code) {
 		t.Helper()
-		e := &creds.RetrieveError{Code: code, Msg: "no"}
+		e := &usererr.Error{Code: code, Msg: "no"}
 		if _, _, err := f.Update(t.Context(), "dev", none, func(context.Context) (creds.Credentials, error) { return creds.Credentials{}, e }); err != e {
 			t.Error(err)
 		}
@@ -201,17 +202,17 @@ func TestSecondDenialDropsWhatIsKept(t *testing.T) {
 			t.Errorf("kept: %v, want %v", ok, want)
 		}
 	}
-	for _, code := range []creds.Code{creds.AccessDenied, creds.Unavailable, creds.AccessDenied, creds.AccessDenied} {
+	for _, code := range []usererr.Code{usererr.AccessDenied, usererr.Unavailable, usererr.AccessDenied, usererr.AccessDenied} {
 		fail(code)
 		kept(true)
 		now = now.Add(10 * time.Second)
 	}
 	now = now.Add(time.Minute)
-	fail(creds.LoginRequired)
-	fail(creds.AccessDenied)
+	fail(usererr.LoginRequired)
+	fail(usererr.AccessDenied)
 	kept(true)
 	now = now.Add(time.Minute)
-	fail(creds.AccessDenied)
+	fail(usererr.AccessDenied)
 	kept(false)
 }
 
@@ -221,7 +222,7 @@ func TestDenialsWithAnAnswerBetween(t *testing.T) {
 	f := newFile(t, dir, func(c *FileConfig) { c.Now = func() time.Time { return now } })
 	deny := func() {
 		t.Helper()
-		if _, _, err := f.Update(t.Context(), "dev", none, fails(creds.AccessDenied)); err == nil {
+		if _, _, err := f.Update(t.Context(), "dev", none, fails(usererr.AccessDenied)); err == nil {
 			t.Error("not denied")
 		}
 	}

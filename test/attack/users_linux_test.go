@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"rolecall/internal/fakeaws"
-	"rolecall/internal/peer"
+	"rolecall/internal/peercred"
 	"rolecall/test/world"
 )
 
@@ -52,10 +52,10 @@ func TestOtherUser(t *testing.T) {
 
 // Asking the kernel who is at the other end must cost next to nothing.
 func TestPeerCheckIsFast(t *testing.T) {
-	if !peer.Supported() {
+	if !peercred.Supported() {
 		t.Skip("the kernel does not tell here")
 	}
-	lookup, err := peer.New()
+	lookup, err := peercred.New()
 	if err != nil {
 		t.Fatal(err)
 	}

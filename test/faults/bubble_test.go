@@ -12,6 +12,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/slot"
+	"rolecall/internal/usererr"
 	"rolecall/test/faults"
 )
 
@@ -139,9 +140,9 @@ func (u *upstream) fails(err error) { u.set(func(u *upstream) { u.fail = err }) 
 
 func (u *upstream) count() int { u.mu.Lock(); defer u.mu.Unlock(); return u.calls }
 
-func down() error { return &creds.RetrieveError{Code: creds.Unavailable, Msg: "down"} }
+func down() error { return &usererr.Error{Code: usererr.Unavailable, Msg: "down"} }
 
-func denied() error { return &creds.RetrieveError{Code: creds.AccessDenied, Msg: "denied"} }
+func denied() error { return &usererr.Error{Code: usererr.AccessDenied, Msg: "denied"} }
 
 // many is n, or a tenth of it with -short.
 func many(n int) int {

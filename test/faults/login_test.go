@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 	"rolecall/test/faults"
 	"rolecall/test/world"
 )
@@ -50,7 +50,7 @@ func TestRow17SignInEnded(t *testing.T) {
 	ready := time.Now()
 	until(t, 10*time.Second, "login_required for MFA", func() bool {
 		e := s.slot("mfa").Error
-		return e != nil && e.Code == creds.LoginRequired && e.Hint != ""
+		return e != nil && e.Code == usererr.LoginRequired && e.Hint != ""
 	})
 	shownMFA := time.Since(ready)
 	r := newReader(t, d)
@@ -58,7 +58,7 @@ func TestRow17SignInEnded(t *testing.T) {
 	s.AWS.Script(fakeaws.Fault{Match: "sso:*", Status: http.StatusUnauthorized, Code: "UnauthorizedException"}, fakeaws.Fault{Match: "oidc:*", Code: "InvalidGrantException"})
 	until(t, 15*time.Second, "login_required", func() bool { // at the next refresh, which nobody asks for
 		e := s.slot("sso").Error
-		return e != nil && e.Code == creds.LoginRequired && strings.Contains(e.Hint, "login")
+		return e != nil && e.Code == usererr.LoginRequired && strings.Contains(e.Hint, "login")
 	})
 	mu.Lock()
 	shown := time.Since(refused)

@@ -10,6 +10,7 @@ import (
 
 	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
+	"rolecall/internal/usererr"
 	"rolecall/test/faultproxy"
 	"rolecall/test/world"
 )
@@ -24,7 +25,7 @@ func soakDay(t *testing.T, hours int, calm bool) (l *lab, refreshes int) {
 	synctest.Test(t, func(t *testing.T) {
 		l = newLab(t, 57)
 		r := rand.New(rand.NewPCG(57, 24))
-		kinds := []error{down(), &creds.RetrieveError{Code: creds.Internal, Msg: "x"}, &creds.RetrieveError{Code: creds.Throttled, Msg: "x", RetryAfter: 5 * time.Second}}
+		kinds := []error{down(), &usererr.Error{Code: usererr.Internal, Msg: "x"}, &usererr.Error{Code: usererr.Throttled, Msg: "x", RetryAfter: 5 * time.Second}}
 		var all []*upstream
 		for i := range slots {
 			all = append(all, l.slot(fmt.Sprint(i), time.Hour))

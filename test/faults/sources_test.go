@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"rolecall/internal/creds"
 	"rolecall/internal/fakeaws"
 	"rolecall/internal/source"
+	"rolecall/internal/usererr"
 )
 
 // sources are those of a user with a fake AWS, without a daemon.
@@ -40,7 +40,7 @@ func newSources(t *testing.T, c fakeaws.Config) *sources {
 }
 
 // fails is the error of a source that must fail.
-func (s *sources) fails(text string) *creds.RetrieveError {
+func (s *sources) fails(text string) *usererr.Error {
 	s.t.Helper()
 	src, err := s.Resolve(text)
 	if err != nil {
@@ -50,5 +50,5 @@ func (s *sources) fails(text string) *creds.RetrieveError {
 	if err == nil {
 		s.t.Fatalf("%s did not fail", text)
 	}
-	return creds.AsRetrieveError(err)
+	return usererr.From(err)
 }

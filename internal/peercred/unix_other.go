@@ -1,6 +1,6 @@
 //go:build !linux && !darwin
 
-package peer
+package peercred
 
 import "net"
 

@@ -1,10 +1,10 @@
-// Package peer tells who is at the other end of a TCP or unix-socket
+// Package peercred tells who is at the other end of a TCP or unix-socket
 // connection on this machine. It knows nothing of credentials, and it decides
 // nothing: what cannot be told is unknown, and unknown is never a user.
 //
 // On Linux the kernel tells the user of both kinds of connection; on macOS of
 // unix sockets only; elsewhere of none.
-package peer
+package peercred
 
 import (
 	"strconv"

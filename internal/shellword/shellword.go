@@ -1,6 +1,6 @@
-// Package typed is about words as a person types them: as a shell takes them,
+// Package shellword is about words as a person types them: as a shell takes them,
 // and with slips of the keyboard.
-package typed
+package shellword
 
 import "strings"
 

@@ -1,4 +1,4 @@
-package rewrite
+package fileedit
 
 import (
 	"io/fs"

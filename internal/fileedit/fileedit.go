@@ -1,7 +1,7 @@
-// Package rewrite changes files that belong to people: their text is shown as a
+// Package fileedit changes files that belong to people: their text is shown as a
 // difference first, and replaced in one step, with owner and mode kept. Where
 // the path is a link, its target is changed and the link stays.
-package rewrite
+package fileedit
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
 //go:build !windows
 
-package peer
+package peercred
 
 import "os"
 

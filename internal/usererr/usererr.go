@@ -1,4 +1,7 @@
-package creds
+// Package usererr has the one error type that is shown to users: what went
+// wrong, of which kind it is, and the next command to type. It knows no HTTP,
+// no files, no SDK, no clock and no logging.
+package usererr
 
 import (
 	"context"
@@ -6,8 +9,8 @@ import (
 	"time"
 )
 
-// Code is the kind of a failed retrieval. The same words stand in code, status
-// output, metrics and docs.
+// Code is the kind of an error. Code, status output, metrics and docs use the
+// same words.
 type Code string
 
 const (
@@ -19,10 +22,10 @@ const (
 	Internal      Code = "internal"       // a fault of rolecall itself
 )
 
-// RetrieveError says why a Provider gave no credentials. Msg and Hint are safe
-// to show to anybody who may ask for the credentials: they hold no secret and
-// no raw upstream answer.
-type RetrieveError struct {
+// Error is an error for users: a message, a hint that names the next step, and
+// a code that programs decide by. Msg and Hint are safe to show to anyone who
+// may request the credentials: they hold no secret and no raw upstream answer.
+type Error struct {
 	Code Code
 	Msg  string // what went wrong, one line, lower case, no full stop
 	Hint string // the next command to type or line to change; "" where none helps
@@ -44,28 +47,28 @@ type RetrieveError struct {
 	Err error
 }
 
-func (e *RetrieveError) Error() string { return e.Msg }
+func (e *Error) Error() string { return e.Msg }
 
-func (e *RetrieveError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
-// AsRetrieveError returns err as a *RetrieveError. Anything else becomes one of
+// From returns err as an *Error. Anything else becomes one of
 // code unavailable (when a deadline or cancellation ended it) or internal,
 // without the text of err, which may not be safe to show.
-func AsRetrieveError(err error) *RetrieveError {
+func From(err error) *Error {
 	if err == nil {
 		return nil
 	}
-	var e *RetrieveError
+	var e *Error
 	if errors.As(err, &e) {
 		return e
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &RetrieveError{Code: Unavailable, Msg: "the source did not answer in time", Err: err}
+		return &Error{Code: Unavailable, Msg: "the source did not answer in time", Err: err}
 	}
 	if errors.Is(err, context.Canceled) {
-		return &RetrieveError{Code: Unavailable, Msg: "the request to the source was cancelled", Err: err}
+		return &Error{Code: Unavailable, Msg: "the request to the source was cancelled", Err: err}
 	}
-	return &RetrieveError{Code: Internal, Msg: "the source failed in an unexpected way", Err: err}
+	return &Error{Code: Internal, Msg: "the source failed in an unexpected way", Err: err}
 }
 
 // NeedsPerson says whether no retry helps until somebody changes something.

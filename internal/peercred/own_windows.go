@@ -1,4 +1,4 @@
-package peer
+package peercred
 
 // OwnUID is the effective user of this process. False: this platform has no
 // such number.
